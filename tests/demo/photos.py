@@ -1,0 +1,46 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demo's photographs: those that come with scikit-image, each with its licence in that package's data/README.txt."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+PACKAGE = Path(__file__).parents[2] / "requirements" / "photographs.txt"
+NAMES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "motorcycle_left.png", "rocket.jpg")
+
+
+def fetch(folder: Path) -> list[Path]:
+    """Put the photographs into a folder and return their paths; only the package's files are used, it is not installed."""
+    wanted = [folder / name for name in NAMES]
+    if all(path.exists() for path in wanted):
+        return wanted
+    folder.mkdir(parents=True, exist_ok=True)
+    download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
+    subprocess.run([*download, "-r", str(PACKAGE)], check=True)
+    wheel = next(folder.glob("scikit_image-*.whl"))
+    with zipfile.ZipFile(wheel) as package:
+        for path in wanted:
+            path.write_bytes(package.read(f"skimage/data/{path.name}"))
+    wheel.unlink()
+    return wanted
+
+
+def annotate(photograph: Path, faces: list[list[int]], caption: str, target: Path) -> None:
+    """Draw a box around each face (x, y, width, height in pixels) and a caption below the picture."""
+    with Image.open(photograph) as source:
+        picture = source.convert("RGB")
+    sheet = Image.new("RGB", (picture.width, picture.height + 24), "white")
+    sheet.paste(picture)
+    pen = ImageDraw.Draw(sheet)
+    for x, y, width, height in faces:
+        pen.rectangle((x, y, x + width, y + height), outline=(0, 220, 0), width=4)
+    pen.text((6, picture.height + 6), caption, fill="black")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(target)
