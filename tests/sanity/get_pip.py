@@ -13,7 +13,7 @@ import sys
 
 def main() -> int:
     machine_config = os.environ.get("PIP_CONFIG_FILE")
-    # bootstrap() points PIP_CONFIG_FILE at /dev/null for the whole process, and with it goes the machine's index and CA.
+    # bootstrap() points PIP_CONFIG_FILE at /dev/null for the whole process, which loses the machine's index and CA.
     ensurepip.bootstrap(default_pip=True)
     os.environ.pop("PIP_CONFIG_FILE", None)
     if machine_config:
