@@ -40,6 +40,6 @@ test: setup ## every stage above, and a summary
 	@.ci/stage all $(STAGES)
 
 clean: ## remove what was built, but not the lab's cache (lab-clean does that)
-	rm -rf build/venv build/collections build/sanity build/dist build/importer build/stages build/pytest build/mypy build/ansible
+	rm -rf build/venv build/collections build/sanity build/dist build/importer build/stages build/mypy build/ansible
 
 include $(wildcard tests/*/*.mk)
