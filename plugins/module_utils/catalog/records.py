@@ -1,0 +1,133 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the catalog holds, as plain values: no database, no Kubernetes.
+
+Both kinds of row say what a person or a device *declared*. What runs is asked of the cluster, and no secret stands here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Mapping
+
+ARCHITECTURES = ("amd64", "arm64", "arm")
+"""As container images name them (https://github.com/opencontainers/image-spec/blob/main/image-index.md)."""
+
+ACTIVE = "active"
+MAINTENANCE = "maintenance"
+TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True)
+class Device:
+    """An IoT device. An empty text or a zero means that nobody said.
+
+    Attributes:
+        uid: made at registration; a new device under an old name has another one.
+        memory_bytes: RAM as the device reports it.
+        state: ``active``, or ``maintenance`` with a reason and, if it ends by itself, the UTC time ``expires``.
+        cluster_uid: the cluster that the device belongs to; every other one is refused.
+    """
+
+    name: str
+    uid: str = ""
+    machine_id: str = ""
+    address: str = ""
+    architecture: str = ""
+    memory_bytes: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    state: str = ACTIVE
+    reason: str = ""
+    expires: str = ""
+    cluster_uid: str = ""
+
+    def in_maintenance(self, now: datetime | None = None) -> bool:
+        """Whether plays should leave the device alone at this moment (timezone-aware; default: now)."""
+        if self.state != MAINTENANCE:
+            return False
+        return not self.expires or (now or datetime.now(timezone.utc)).strftime(TIME) < self.expires
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row for a module's result."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Port:
+    """A TCP port of the container, and the one under which the device's clients have always reached it."""
+
+    port: int
+    device_port: int
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True)
+class Data:
+    """A directory in the container (absolute path) whose content moves with the app."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An HTTP GET that a healthy app answers with a status from 200 to 399."""
+
+    path: str
+    port: int
+
+
+@dataclass(frozen=True)
+class App:
+    """An execution environment: what has to be true wherever the app runs.
+
+    Attributes:
+        images: image reference by architecture.
+        container: the app's Docker container on the device.
+        command: argv that replaces the image's entry point; empty keeps it. ``args`` follow it.
+        env: names of environment variables; their values are never in the catalog.
+        cpu: Kubernetes quantity, ``250m`` or ``2``; empty for no limit of its own.
+        memory: size such as ``256Mi``; empty for no limit of its own.
+        vram: empty until GPUs are supported.
+        overlap: whether the app may run on both sides at once for a moment.
+    """
+
+    device: str
+    name: str
+    kind: str = "service"
+    images: Mapping[str, str] = field(default_factory=dict)
+    container: str = ""
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    ports: tuple[Port, ...] = ()
+    data: tuple[Data, ...] = ()
+    cpu: str = ""
+    memory: str = ""
+    vram: str = ""
+    probe: Probe | None = None
+    overlap: bool = False
+
+    @property
+    def key(self) -> str:
+        """The app as a person names it: ``pi1/faces``."""
+        return f"{self.device}/{self.name}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row for a module's result, tuples as lists."""
+        row = asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> App:
+        """The reverse of ``as_dict``; the row is taken as valid."""
+        parts = dict(row)
+        for name in ("command", "args", "env"):
+            parts[name] = tuple(parts.get(name) or ())
+        parts["ports"] = tuple(Port(**port) for port in parts.get("ports") or ())
+        parts["data"] = tuple(Data(**data) for data in parts.get("data") or ())
+        parts["probe"] = Probe(**parts["probe"]) if parts.get("probe") else None
+        return cls(**parts)
