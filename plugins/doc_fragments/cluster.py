@@ -16,7 +16,7 @@ options:
     description:
       - Path of a kubeconfig file.
       - Without O(kubeconfig), O(host) and O(in_cluster) the file C(~/.kube/config) is used if it exists.
-      - Can also be set by the environment variables E(KRAF_KUBECONFIG) and E(K8S_AUTH_KUBECONFIG), the first that is set.
+      - Can also be set by the environment variables E(KRAF_KUBECONFIG) and E(K8S_AUTH_KUBECONFIG).
       - Setting more than one of O(kubeconfig), O(host) and O(in_cluster) is an error.
     type: path
   context:
@@ -57,7 +57,8 @@ options:
     type: str
   in_cluster:
     description:
-      - Use the service account of the pod that this runs in. Never done unless asked for, since on AWX this is AWX's own cluster.
+      - Use the service account of the pod that this runs in.
+      - Never done unless asked for, since on AWX that cluster is AWX's own.
     type: bool
     default: false
   cluster_uid:
