@@ -20,7 +20,7 @@ help: ## list the targets
 
 setup: build/venv/.stamp ## the Python environment in build/venv, and this collection on Ansible's path
 
-build/venv/.stamp: $(wildcard requirements/*.txt) | build/collections/ansible_collections/kraf/edge
+build/venv/.stamp: requirements/dev.txt requirements/runtime.txt | build/collections/ansible_collections/kraf/edge
 	@.ci/stage setup
 
 build/collections/ansible_collections/kraf/edge:
