@@ -10,12 +10,12 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_every_requirement_is_pinned_exactly_and_once() -> None:
     names = []
-    for name in ("runtime.txt", "dev.txt"):
-        for line in (ROOT / "requirements" / name).read_text().splitlines():
+    for path in sorted((ROOT / "requirements").glob("*.txt")):
+        for line in path.read_text().splitlines():
             if line.startswith(("#", "-r")):
                 continue
             match = re.fullmatch(r"([A-Za-z0-9_.-]+)(\[\w+\])?==[\w.]+", line)
-            assert match, f"requirements/{name}: {line!r} is no exact pin"
+            assert match, f"{path.name}: {line!r} is no exact pin"
             names.append(match.group(1).lower())
     assert len(names) == len(set(names))
 
