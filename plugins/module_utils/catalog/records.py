@@ -4,14 +4,15 @@
 
 """What the catalog holds, as plain values: no database, no Kubernetes.
 
-Both kinds of row say what a person or a device *declared*. What runs is asked of the cluster, and no secret stands here.
+Both kinds of row say what a person or a device *declared*. What runs is asked of the cluster; no secret stands here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Mapping
+from typing import Any
 
 ARCHITECTURES = ("amd64", "arm64", "arm")
 """As container images name them (https://github.com/opencontainers/image-spec/blob/main/image-index.md)."""

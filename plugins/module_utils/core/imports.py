@@ -12,7 +12,12 @@ from types import ModuleType
 
 from .errors import KrafError
 
-PACKAGES = {"kubernetes": "kubernetes", "sqlalchemy": "SQLAlchemy", "jmespath": "jmespath", "cryptography": "cryptography"}
+PACKAGES = {
+    "kubernetes": "kubernetes",
+    "sqlalchemy": "SQLAlchemy",
+    "jmespath": "jmespath",
+    "cryptography": "cryptography",
+}
 
 
 def require(name: str) -> ModuleType:

@@ -17,7 +17,7 @@ from .errors import KrafError
 SYSTEM_NAMESPACE = "kraf-system"
 DOOR_DOMAIN = "door.kraf.internal"
 MAX_NAME = 40
-"""Longest name of a device, app or volume: leaves room in 63 characters for our prefixes and for a StatefulSet's hash."""
+"""Longest name of a device, app or volume: leaves room in 63 characters for prefixes and a StatefulSet's hash."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 _RESERVED = frozenset({"all", "ungrouped", "localhost", "system"})
@@ -50,6 +50,8 @@ def check(kind: str, name: object) -> str:
         raise KrafError(f"{kind} name", name, why, fix)
     if kind == "device" and name in _RESERVED:
         raise KrafError("device name", name, "Ansible or kraf.edge uses this name for something else", fix)
+    if kind == "volume" and name.startswith("app-"):
+        raise KrafError("volume name", name, "claims that start with app- hold the data of apps", "Choose another name")
     return name
 
 
