@@ -174,8 +174,11 @@ class Cluster:
             body["preconditions"] = {"uid": uid}
         if grace is not None:
             body["gracePeriodSeconds"] = grace
+        if dry_run:
+            # In the query it would do nothing: a body's options replace the query's.
+            body["dryRun"] = ["All"]
         try:
-            self._json("DELETE", kind.path(namespace, _named(kind, name)), _dry(dry_run), body)
+            self._json("DELETE", kind.path(namespace, _named(kind, name)), None, body)
         except ClusterError as error:
             _unless_missing(error)
             return False
