@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Check mode where even the namespace is not there yet: there the server's own dry run says "not found"."""
+"""Check mode where the namespace or the kind itself is not there yet: the server's own dry run says "not found"."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ from typing import Any
 
 from .client import Cluster
 from .converge import Change, converge
-from .kinds import NAMESPACE
+from .errors import ClusterError
 
 
 def converge_or_predict(cluster: Cluster, wanted: Sequence[Mapping[str, Any]], check_mode: bool) -> Change:
-    """As ``converge``; in check mode an object of a namespace that does not exist counts as one that would be made."""
+    """As ``converge``; in check mode an object for which there is no place yet counts as made."""
     if not check_mode:
         return converge(cluster, wanted, check_mode)
     change = Change()
-    there: dict[str, bool] = {"": True}
     for obj in wanted:
-        namespace = obj["metadata"].get("namespace", "")
-        if namespace not in there:
-            there[namespace] = cluster.get(NAMESPACE, namespace) is not None
-        if there[namespace]:
+        try:
             change.add(converge(cluster, [obj], check_mode))
-        else:
+        except ClusterError as error:
+            if error.facts.get("status") != 404:
+                raise
             change.note(None, dict(obj))
     return change

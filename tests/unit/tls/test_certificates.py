@@ -1,4 +1,4 @@
-"""The service CA and its certificates, checked by OpenSSL's own verifier through Python's ssl module and cryptography."""
+"""The service CA and its certificates, judged by OpenSSL through the ssl module."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 from socket import socketpair
 
 import pytest
+from cryptography import x509
+
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.tls import certificates, renewal
 from ansible_collections.kraf.edge.plugins.module_utils.tls.certificates import Pair, Request
-from cryptography import x509
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 DOOR = Request("door", ("door.kraf.internal",), ("10.0.0.7",), ("server",), 90)
