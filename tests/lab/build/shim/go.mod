@@ -1,0 +1,3 @@
+module lab/shim
+
+go 1.21

@@ -1,0 +1,202 @@
+"""What the lab changes on the machine: each change is recorded before it is made, and undone from that record."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from .settings import Settings
+from .steps import LabError, output, run, say, write
+
+NAMESPACE = "kraf-lab"
+LINK = "kraf-lab0"
+PEER = "kraf-lab1"
+COMMENT = ("-m", "comment", "--comment", "kraf-lab")
+MODULES = ("overlay", "br_netfilter", "vxlan", "loop", "fuse", "ip_tables", "ip_set", "xt_conntrack", "xfs")
+
+# What the lab sets: several hosts with systemd and kubelet share the machine's limits.
+SYSCTLS = {
+    "net.ipv4.ip_forward": 1,
+    "fs.inotify.max_user_instances": 8192,
+    "fs.inotify.max_user_watches": 524288,
+}
+# What kubelet sets in its host, and the hosts share with the machine; put back at the end.
+SHARED_SYSCTLS = ("vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops",
+                  "kernel.keys.root_maxkeys", "kernel.keys.root_maxbytes")
+
+# Machine package of each tool that the lab runs.
+TOOLS = {
+    "debootstrap": "debootstrap",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "nsenter": "util-linux",
+    "gcc": "gcc",
+    "ssh-keygen": "openssh-client",
+    "curl": "curl",
+    "losetup": "mount",
+}
+
+
+def sysctl_path(name: str) -> Path:
+    return Path("/proc/sys") / name.replace(".", "/")
+
+
+class Changes:
+    """The record: what was changed, with what it takes to undo it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.path = settings.state / "machine.json"
+        self.entries: list[dict[str, str]] = []
+        if self.path.exists():
+            self.entries = json.loads(self.path.read_text(encoding="utf-8"))
+
+    def add(self, kind: str, name: str, old: str = "") -> None:
+        """Records a change, once: the first record holds the value from before the lab."""
+        if not any(entry["kind"] == kind and entry["name"] == name for entry in self.entries):
+            self.entries.append({"kind": kind, "name": name, "old": old})
+            self.save()
+
+    def of(self, kind: str) -> list[dict[str, str]]:
+        return [entry for entry in self.entries if entry["kind"] == kind]
+
+    def forget(self, kind: str) -> None:
+        self.entries = [entry for entry in self.entries if entry["kind"] != kind]
+        self.save()
+
+    def save(self) -> None:
+        write(self.path, json.dumps(self.entries, indent=1) + "\n")
+
+    def lines(self) -> list[str]:
+        """What was changed, in words."""
+        words = {
+            "sysctl": "sysctl {name} set, {old} before",
+            "shared-sysctl": "sysctl {name} may be set by a kubelet in the lab, {old} before",
+            "module": "kernel module {name} loaded",
+            "namespace": "network namespace {name}, with the veth pair " + f"{LINK}, {PEER}",
+            "rule": "iptables rule {name}",
+            "route": "route {name}",
+            "package": "Debian package {name} installed (stays)",
+        }
+        return [words[entry["kind"]].format(**entry) for entry in self.entries]
+
+
+def install_tools(changes: Changes) -> None:
+    """Installs Debian packages whose tools the machine lacks. No service is among them."""
+    missing = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
+    if not missing:
+        return
+    if not shutil.which("apt-get"):
+        raise LabError(f"missing on this machine: {', '.join(missing)}; install them, the lab can do it only with apt-get")
+    say(f"install {' '.join(missing)}")
+    run(["apt-get", "update", "-q"])
+    for package in missing:
+        changes.add("package", package)
+    run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing])
+
+
+def _rules(settings: Settings) -> list[tuple[str, ...]]:
+    """Table and rule: traffic of the lab passes whatever the machine's policy is, and leaves under its address."""
+    return [
+        ("filter", "FORWARD", "-i", LINK, *COMMENT, "-j", "ACCEPT"),
+        ("filter", "FORWARD", "-o", LINK, *COMMENT, "-j", "ACCEPT"),
+        ("nat", "POSTROUTING", "-s", f"{settings.engine_prefix}.0/30", "!", "-o", LINK, *COMMENT, "-j", "MASQUERADE"),
+    ]
+
+
+def _rule(action: str, rule: tuple[str, ...], check: bool = True) -> int:
+    table, chain, *match = rule
+    return run(["iptables", "-w", "10", "-t", table, action, chain, *match], check=check).returncode
+
+
+def apply(settings: Settings, changes: Changes) -> None:
+    """Prepares the machine: sysctls, modules, the engine's network namespace and its way out."""
+    for name in SHARED_SYSCTLS:
+        if sysctl_path(name).exists():
+            changes.add("shared-sysctl", name, sysctl_path(name).read_text(encoding="utf-8").strip())
+    for name, value in SYSCTLS.items():
+        old = sysctl_path(name).read_text(encoding="utf-8").strip()
+        if int(old) < value:
+            changes.add("sysctl", name, old)
+            sysctl_path(name).write_text(f"{value}\n", encoding="utf-8")
+    if Path("/proc/modules").exists() and shutil.which("modprobe"):
+        loaded = {line.split()[0] for line in Path("/proc/modules").read_text(encoding="utf-8").splitlines()}
+        for module in MODULES:
+            if module not in loaded and not Path("/sys/module", module).exists():
+                changes.add("module", module)
+                run(["modprobe", "-q", module], check=False)
+    changes.add("namespace", NAMESPACE)
+    if not Path("/var/run/netns", NAMESPACE).exists():
+        run(["ip", "netns", "add", NAMESPACE])
+    if run(["ip", "link", "show", LINK], check=False).returncode:
+        run(["ip", "link", "add", LINK, "type", "veth", "peer", "name", PEER, "netns", NAMESPACE])
+    inside = ["ip", "-n", NAMESPACE]
+    run(["ip", "address", "replace", f"{settings.engine_prefix}.1/30", "dev", LINK])
+    run(["ip", "link", "set", LINK, "up"])
+    run([*inside, "address", "replace", f"{settings.engine_prefix}.2/30", "dev", PEER])
+    run([*inside, "link", "set", PEER, "up"])
+    run([*inside, "link", "set", "lo", "up"])
+    run([*inside, "route", "replace", "default", "via", f"{settings.engine_prefix}.1"])
+    # Before dockerd starts: it sets the policy of FORWARD to DROP where it has to switch forwarding on itself.
+    run(["nsenter", f"--net=/var/run/netns/{NAMESPACE}", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"])
+    for rule in _rules(settings):
+        changes.add("rule", " ".join(rule))
+        if _rule("-C", rule, check=False):
+            _rule("-I", rule)
+
+
+def add_route(settings: Settings, changes: Changes) -> None:
+    """The machine reaches the hosts of a lab directly."""
+    changes.add("route", settings.subnet)
+    run(["ip", "route", "replace", settings.subnet, "via", f"{settings.engine_prefix}.2"])
+
+
+def remove_route(settings: Settings, changes: Changes) -> None:
+    run(["ip", "route", "delete", settings.subnet], check=False)
+    changes.entries = [entry for entry in changes.entries if (entry["kind"], entry["name"]) != ("route", settings.subnet)]
+    changes.save()
+
+
+def undo(settings: Settings, changes: Changes) -> None:
+    """Takes back every change that is recorded. What is already gone is no error."""
+    for entry in changes.of("rule"):
+        rule = tuple(entry["name"].split())
+        while not _rule("-C", rule, check=False):
+            _rule("-D", rule)
+    changes.forget("rule")
+    run(["ip", "link", "delete", LINK], check=False)
+    changes.forget("route")
+    if Path("/var/run/netns", NAMESPACE).exists():
+        run(["ip", "netns", "delete", NAMESPACE])
+    changes.forget("namespace")
+    for kind in ("sysctl", "shared-sysctl"):
+        for entry in changes.of(kind):
+            if sysctl_path(entry["name"]).read_text(encoding="utf-8").strip() != entry["old"]:
+                sysctl_path(entry["name"]).write_text(entry["old"] + "\n", encoding="utf-8")
+        changes.forget(kind)
+    for entry in changes.of("module"):
+        run(["modprobe", "-q", "-r", entry["name"]], check=False)
+    changes.forget("module")
+    say("put back on this machine: sysctls, iptables rules, routes, network namespace")
+    for entry in changes.of("package"):
+        say(f"stays on this machine: Debian package {entry['name']}")
+
+
+def routes_overlapping(networks: list[str]) -> list[str]:
+    """Routes and addresses of the machine that overlap with the lab's networks, except the lab's own."""
+    import ipaddress
+
+    wanted = [ipaddress.ip_network(network) for network in networks]
+    found = []
+    for line in output(["ip", "-4", "route", "show", "table", "all"]).splitlines():
+        fields = line.split()
+        target = fields[1] if fields[0] in ("local", "broadcast", "unreachable", "blackhole") else fields[0]
+        if target == "default" or LINK in fields:
+            continue
+        try:
+            network = ipaddress.ip_network(target, strict=False)
+        except ValueError:
+            continue
+        if any(network.overlaps(one) for one in wanted):
+            found.append(line)
+    return found
