@@ -42,9 +42,7 @@ def is_rolled_out(obj: Mapping[str, Any] | None) -> bool:
     wanted = (obj.get("spec") or {}).get("replicas", 1)
     counts: tuple[str, ...] = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
     if obj.get("kind") == "StatefulSet":
-        # A StatefulSet that was never updated counts no updated replicas, and 1.22 counts available ones behind a gate.
-        if status.get("currentRevision") == status.get("updateRevision"):
-            counts = ("replicas", "readyReplicas")
-        else:
-            counts: tuple[str, ...] = ("replicas", "updatedReplicas", "readyReplicas")
+        # Available ones are behind a feature gate in 1.22, and updated ones are not counted before its first update.
+        same = status.get("currentRevision") == status.get("updateRevision")
+        counts = ("replicas", "readyReplicas") if same else ("replicas", "updatedReplicas", "readyReplicas")
     return all(status.get(count, 0) == wanted for count in counts)
