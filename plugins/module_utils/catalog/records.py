@@ -10,7 +10,7 @@ Both kinds of row say what a person or a device *declared*. What runs is asked o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -50,6 +50,12 @@ class Device:
         if self.state != MAINTENANCE:
             return False
         return not self.expires or (now or datetime.now(timezone.utc)).strftime(TIME) < self.expires
+
+    def at(self, now: datetime | None = None) -> Device:
+        """The device as it counts at this moment: a maintenance that has expired is over."""
+        if self.state == ACTIVE or self.in_maintenance(now):
+            return self
+        return replace(self, state=ACTIVE, reason="", expires="")
 
     def as_dict(self) -> dict[str, Any]:
         """The row for a module's result."""

@@ -1,0 +1,227 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What makes a declaration of an app valid. All of it is checked before anything is stored or sent."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..core import coerce, names, sizes
+from ..core.errors import KrafError
+from .records import ARCHITECTURES, App, Data, Port, Probe
+
+LATER_KINDS = ("job", "cronjob")
+MINIMUM_MEMORY = 4 * 2**20
+
+# Kubernetes 1.22, pkg apimachinery/util/validation, IsEnvVarName.
+_ENV = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*\Z", re.ASCII)
+# https://docs.docker.com/engine/reference/commandline/tag/, loosely: what is no reference at all is found here.
+_IMAGE = re.compile(r"[a-z0-9][-a-zA-Z0-9._:/]{0,254}(@sha256:[0-9a-f]{64})?\Z", re.ASCII)
+_CONTAINER = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9_.]{0,127}\Z", re.ASCII)
+_KERNEL_PATHS = ("/proc", "/sys", "/dev")
+
+
+def declared(raw: Mapping[str, Any]) -> App:
+    """The app that a declaration describes; it replaces whatever row is there.
+
+    Args:
+        raw: options of the module ``app``.
+
+    Raises:
+        KrafError: naming the app, the option, the reason and the fix.
+    """
+    device, name = names.check("device", raw["device"]), names.check("app", raw["name"])
+    key = f"{device}/{name}"
+    kind = raw.get("kind") or "service"
+    if kind != "service":
+        why = "jobs cannot be moved yet" if kind in LATER_KINDS else "there is no such kind"
+        raise KrafError(f"kind of app {key}", kind, why, "Declare it as a service, or leave it out")
+    if raw.get("vram"):
+        fix = "Leave vram out: the app then runs without a GPU"
+        raise KrafError(f"vram of app {key}", raw["vram"], "GPUs are not supported yet", fix)
+    ports = _ports(key, raw.get("ports") or [])
+    data = _data(key, raw.get("data") or [])
+    overlap = coerce.as_bool(raw.get("overlap"), default=False, what=f"overlap of app {key}")
+    if overlap and data:
+        why = "its data have one owner, so it cannot run on both sides at once"
+        raise KrafError(f"overlap of app {key}", True, why, "Leave overlap out, or declare no data")
+    return App(
+        device=device,
+        name=name,
+        kind=kind,
+        images=_images(key, raw.get("images") or {}),
+        container=_container(key, raw.get("container") or name),
+        command=_argv(f"command of app {key}", raw.get("command")),
+        args=_argv(f"args of app {key}", raw.get("args")),
+        env=_env(key, raw.get("env")),
+        ports=ports,
+        data=data,
+        cpu=_cpu(key, raw.get("cpu") or ""),
+        memory=_memory(key, raw.get("memory") or ""),
+        probe=_probe(key, raw.get("probe") or {}, ports),
+        overlap=overlap,
+    )
+
+
+def refuse_twins(apps: Iterable[App]) -> None:
+    """Refuse apps of one device that share a folded name, a port of the device, or a container."""
+    seen: dict[tuple[str, str, object], App] = {}
+    for app in apps:
+        claims: list[tuple[str, object]] = [("name", names.fold(app.name)), ("container", app.container)]
+        claims += [("device port", port.device_port) for port in app.ports]
+        for what, value in claims:
+            other = seen.setdefault((app.device, what, value), app)
+            if other is not app:
+                why = f"apps {other.key} and {app.key} cannot both have it"
+                raise KrafError(
+                    f"{what} of app {app.key}", value, why, "Give one of them another", apps=[other.key, app.key]
+                )
+
+
+def env_values(raw: Any) -> list[str]:
+    """Every text in ``env`` that has, or is, a value: what must not be shown when a declaration is refused."""
+    if isinstance(raw, Mapping):
+        return [str(value) for value in raw.values()]
+    if isinstance(raw, (list, tuple)):
+        return [text for element in raw for text in env_values(element)]
+    text = str(raw or "")
+    return [text, text.partition("=")[2]] if "=" in text else []
+
+
+def _images(key: str, images: Mapping[str, Any]) -> dict[str, str]:
+    found = {}
+    for architecture, image in sorted(images.items()):
+        what = f"image of app {key} for {architecture}"
+        if architecture not in ARCHITECTURES:
+            raise KrafError(what, image, "no such architecture is known", f"Write one of {', '.join(ARCHITECTURES)}")
+        if not isinstance(image, str) or not _IMAGE.match(image):
+            raise KrafError(what, image, "it is no reference of an image", "Write it as registry/name:tag")
+        found[architecture] = image
+    return found
+
+
+def _container(key: str, container: str) -> str:
+    if not _CONTAINER.match(container):
+        raise KrafError(f"container of app {key}", container, "Docker takes no such name", "Give what docker ps shows")
+    return container
+
+
+def _argv(what: str, raw: Any) -> tuple[str, ...]:
+    if raw is None or raw == "":
+        return ()
+    fix = "Write a list with one argument in each element, such as [python3, app.py]"
+    if not isinstance(raw, (list, tuple)):
+        raise KrafError(what, raw, "it is a list of arguments, and no shell would split a text", fix)
+    for argument in raw:
+        if isinstance(argument, bool) or not isinstance(argument, (str, int)):
+            raise KrafError(what, argument, "an argument is a text", "Put it in quotes")
+        if isinstance(argument, str) and "\0" in argument:
+            raise KrafError(what, argument, "no argument can hold a NUL character", "Remove it")
+    return tuple(str(argument) for argument in raw)
+
+
+def _env(key: str, raw: Any) -> tuple[str, ...]:
+    what = f"env of app {key}"
+    if isinstance(raw, Mapping):
+        listed = ", ".join(str(name) for name in raw)
+        raise KrafError(what, None, f"{listed}: it is a list of names, and values never enter the catalog", _ENV_FIX)
+    found: list[str] = []
+    for element in coerce.as_list(raw, what):
+        if isinstance(element, Mapping) or "=" in str(element):
+            name = (
+                ", ".join(str(part) for part in element) if isinstance(element, Mapping) else element.partition("=")[0]
+            )
+            raise KrafError(what, name, "it comes with a value, and values never enter the catalog", _ENV_FIX)
+        if not isinstance(element, str) or not _ENV.match(element) or element == "." or element.startswith(".."):
+            why = "Kubernetes 1.22 takes letters, digits, '_', '-' and '.', and no digit at the start"
+            raise KrafError(what, element, why, "Rename the variable in the app")
+        if element in found:
+            raise KrafError(what, element, "it stands there twice", "Remove one of the two")
+        found.append(element)
+    return tuple(found)
+
+
+_ENV_FIX = "Give the name alone: the value is read from the container when the app moves"
+
+
+def _ports(key: str, raws: Sequence[Mapping[str, Any]]) -> tuple[Port, ...]:
+    what = f"port of app {key}"
+    found: list[Port] = []
+    for raw in raws:
+        port = _port(what, raw.get("port"))
+        device_port = _port(f"device_port of app {key}", port if raw.get("device_port") is None else raw["device_port"])
+        protocol = str(raw.get("protocol") or "TCP").upper()
+        if protocol != "TCP":
+            raise KrafError(f"protocol of {what}", protocol, "a forward carries TCP only", "Leave this port out")
+        for other in found:
+            if port == other.port:
+                raise KrafError(what, port, "it stands there twice", "Remove one of the two")
+            if device_port == other.device_port:
+                why = f"ports {other.port} and {port} cannot both be reached under it"
+                raise KrafError(f"device_port of app {key}", device_port, why, "Give one of them another")
+        found.append(Port(port, device_port, protocol))
+    return tuple(found)
+
+
+def _port(what: str, value: Any) -> int:
+    text = str(value)
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or not 1 <= int(text) <= 65535:
+        raise KrafError(what, value, "a port is a number from 1 to 65535", "Correct the number")
+    return int(text)
+
+
+def _data(key: str, raws: Sequence[Mapping[str, Any]]) -> tuple[Data, ...]:
+    what = f"data of app {key}"
+    found: list[Data] = []
+    for raw in raws:
+        name, path = names.check("data", raw.get("name")), str(raw.get("path") or "")
+        if not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//") or "\0" in path:
+            fix = "Write the directory in the container from the root on, without '..' and without '/' at the end"
+            raise KrafError(what, path, "it is no plain absolute path", fix)
+        if path == "/" or any(_within(path, kernel) for kernel in _KERNEL_PATHS):
+            raise KrafError(
+                what, path, "the container's root and the kernel's directories hold no data", "Name a directory"
+            )
+        for other in found:
+            if other.name == name:
+                raise KrafError(what, name, "the name stands there twice", "Rename one of the two")
+            if _within(path, other.path) or _within(other.path, path):
+                raise KrafError(what, path, f"it overlaps with {other.path}", "Declare the outer of the two only")
+        found.append(Data(name, path))
+    return tuple(found)
+
+
+def _within(path: str, other: str) -> bool:
+    return path == other or path.startswith(other.rstrip("/") + "/")
+
+
+def _cpu(key: str, cpu: str) -> str:
+    if cpu:
+        sizes.millicores(cpu, f"cpu of app {key}")
+    return cpu
+
+
+def _memory(key: str, memory: str) -> str:
+    if memory:
+        sizes.parse(memory, f"memory of app {key}", MINIMUM_MEMORY)
+    return memory
+
+
+def _probe(key: str, raw: Mapping[str, Any], ports: Sequence[Port]) -> Probe | None:
+    if not raw.get("path") and raw.get("port") is None:
+        return None
+    what, path = f"probe of app {key}", str(raw.get("path") or "/")
+    if not re.fullmatch(r"/[!-~]*", path, re.ASCII):
+        raise KrafError(what, path, "it is no path of a URL", "Write it from the first '/' on, such as /health")
+    if not ports:
+        raise KrafError(what, path, "the app declares no port to probe", "Declare the port under ports")
+    port = ports[0].port if raw.get("port") is None else _port(what, raw["port"])
+    if port not in [known.port for known in ports]:
+        listed = ", ".join(str(known.port) for known in ports)
+        raise KrafError(what, port, "it is none of the app's ports", f"Name one of {listed}")
+    return Probe(path, port)

@@ -1,0 +1,301 @@
+#!/usr/bin/python
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: app
+short_description: Registers apps of devices in the catalog
+version_added: 0.1.0
+author: kraf.edge contributors (@kraf-edge)
+description:
+  - Makes rows of the catalog be as declared, any number of them in one call. A declaration replaces the one before as a
+    whole.
+  - An app is an execution environment, what has to be true wherever the app runs. Everything is checked before anything
+    is stored.
+  - The module runs on the controller. It connects neither to the device nor to a cluster, and starts nothing.
+extends_documentation_fragment:
+  - kraf.edge.catalog
+attributes:
+  check_mode:
+    description: Can run in check mode and return what would be changed, without making or changing a database.
+    support: full
+  diff_mode:
+    description: Returns the rows that differ, before and after.
+    support: full
+options:
+  apps:
+    description: The apps.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      device:
+        description: Name of the device that the app belongs to. It must be in the catalog.
+        type: str
+        required: true
+      name:
+        description: Name of the app on this device, of lower-case letters, digits and V(-), at most 40 characters.
+        type: str
+        required: true
+      state:
+        description: Whether the app is in the catalog. Removing it there stops nothing.
+        type: str
+        choices: [present, absent]
+        default: present
+      kind:
+        description: What the app is. Only services, which run until they are stopped, are supported so far.
+        type: str
+        default: service
+      images:
+        description:
+          - Reference of the image by architecture, V(amd64), V(arm64) or V(arm).
+          - The cluster pulls the image of its own architecture. Where there is none, the device's image is pushed if
+            its architecture fits.
+        type: dict
+      container:
+        description: Name of the app's Docker container on the device. The default is the app's name.
+        type: str
+      command:
+        description:
+          - List of arguments that replaces the image's entry point. No shell splits a text, so a text is refused.
+        type: raw
+      args:
+        description: List of arguments after the command or entry point.
+        type: raw
+      env:
+        description:
+          - Names of the environment variables that the app needs, as list or as text with commas or line ends.
+          - Values are read from the container when the app moves, and kept in a Secret. A value here is refused.
+          - Kubernetes 1.22 takes letters, digits, V(_), V(-) and V(.), and no digit at the start.
+        type: raw
+      ports:
+        description: TCP ports of the container.
+        type: list
+        elements: dict
+        suboptions:
+          port:
+            description: Port in the container, from 1 to 65535.
+            type: int
+            required: true
+          device_port:
+            description:
+              - Port of the device at which clients reach it, wherever the app runs.
+              - The default is O(apps[].ports[].port).
+            type: int
+          protocol:
+            description: Forwards carry V(TCP) only.
+            type: str
+            default: TCP
+      data:
+        description: Directories in the container whose content moves with the app. None lies within another.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: Name of the directory, as for apps.
+            type: str
+            required: true
+          path:
+            description: Absolute path in the container.
+            type: str
+            required: true
+      cpu:
+        description: Limit as number of CPUs such as V(0.5), or in thousandths of one such as V(500m).
+        type: str
+      memory:
+        description: Limit with its unit, such as V(256Mi).
+        type: str
+      vram:
+        description: Reserved for a slice of a GPU. It is refused until GPUs are supported.
+        type: str
+      probe:
+        description: HTTP GET by which the app is known to work.
+        type: dict
+        suboptions:
+          path:
+            description: Path of the URL, V(/) by default.
+            type: str
+          port:
+            description: Port in the container. The default is the first of O(apps[].ports).
+            type: int
+      overlap:
+        description:
+          - Whether the app may run on the device and at the edge at once for a moment. An app without data is not for
+            that reason free of state, so this is to be said.
+          - An app with data cannot.
+        type: bool
+        default: false
+seealso:
+  - module: kraf.edge.app_info
+  - module: kraf.edge.device
+"""
+
+EXAMPLES = r"""
+- name: Register an app of pi1
+  kraf.edge.app:
+    apps:
+      - device: pi1
+        name: faces
+        images:
+          amd64: registry.example.org/faces:1.4
+          arm64: registry.example.org/faces:1.4
+        env: [API_KEY]
+        ports:
+          - port: 8000
+        data:
+          - name: results
+            path: /data
+        cpu: 500m
+        memory: 512Mi
+        probe:
+          path: /health
+
+- name: Take the app out of the catalog
+  kraf.edge.app:
+    apps:
+      - device: pi1
+        name: faces
+        state: absent
+"""
+
+RETURN = r"""
+apps:
+  description:
+    - The rows as they are after the call, in the order of the request. In check mode they are predicted.
+    - Apps with O(apps[].state=absent) are left out.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    device:
+      description: Name of the device.
+      type: str
+      sample: pi1
+    name:
+      description: Name of the app.
+      type: str
+      sample: faces
+    kind:
+      description: Kind of the app.
+      type: str
+      sample: service
+    images:
+      description: Image by architecture.
+      type: dict
+      sample: {amd64: "registry.example.org/faces:1.4"}
+    container:
+      description: Its Docker container on the device.
+      type: str
+      sample: faces
+    command:
+      description: Arguments that replace the entry point.
+      type: list
+      elements: str
+      sample: []
+    args:
+      description: Arguments after it.
+      type: list
+      elements: str
+      sample: []
+    env:
+      description: Names of environment variables.
+      type: list
+      elements: str
+      sample: [API_KEY]
+    ports:
+      description: Ports, with C(port), C(device_port) and C(protocol).
+      type: list
+      elements: dict
+      sample: [{port: 8000, device_port: 8000, protocol: TCP}]
+    data:
+      description: Data directories, with C(name) and C(path).
+      type: list
+      elements: dict
+      sample: [{name: results, path: /data}]
+    cpu:
+      description: Limit, empty for none.
+      type: str
+      sample: 500m
+    memory:
+      description: Limit, empty for none.
+      type: str
+      sample: 512Mi
+    vram:
+      description: Empty until GPUs are supported.
+      type: str
+      sample: ""
+    probe:
+      description: C(path) and C(port) of the probe, null for none.
+      type: dict
+      sample: {path: /health, port: 8000}
+    overlap:
+      description: Whether both sides may run at once.
+      type: bool
+      sample: false
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.catalog.apps import declared, env_values
+from ..module_utils.catalog.options import CATALOG_ARGS, catalog_of
+from ..module_utils.core.module import run
+
+PORT_ARGS: dict[str, dict[str, Any]] = {
+    "port": {"type": "int", "required": True},
+    "device_port": {"type": "int"},
+    "protocol": {"type": "str", "default": "TCP"},
+}
+DATA_ARGS: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "path": {"type": "str", "required": True},
+}
+APP_ARGS: dict[str, dict[str, Any]] = {
+    "device": {"type": "str", "required": True},
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "kind": {"type": "str", "default": "service"},
+    "images": {"type": "dict"},
+    "container": {"type": "str"},
+    "command": {"type": "raw"},
+    "args": {"type": "raw"},
+    "env": {"type": "raw"},
+    "ports": {"type": "list", "elements": "dict", "options": PORT_ARGS},
+    "data": {"type": "list", "elements": "dict", "options": DATA_ARGS},
+    "cpu": {"type": "str"},
+    "memory": {"type": "str"},
+    "vram": {"type": "str"},
+    "probe": {"type": "dict", "options": {"path": {"type": "str"}, "port": {"type": "int"}}},
+    "overlap": {"type": "bool", "default": False},
+}
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    wanted = module.params["apps"]
+    for raw in wanted:
+        # A value in the place of a name is refused below; the options, which any failure echoes, must not show it.
+        module.no_log_values.update(env_values(raw["env"]))
+    apps = [declared(raw) for raw in wanted if raw["state"] == "present"]
+    absent = [(raw["device"], raw["name"]) for raw in wanted if raw["state"] == "absent"]
+    with catalog_of(module, write=True) as catalog:
+        removed = catalog.remove_apps(absent)
+        put = catalog.put_apps(apps)
+    return {
+        "changed": removed.changed or put.changed,
+        "apps": [app.as_dict() for app in apps],
+        "diff": {"before": {**removed.before, **put.before}, "after": {**removed.after, **put.after}},
+    }
+
+
+def main() -> None:
+    # no_log keeps the options, where a value could stand in the place of a name, out of the system's log.
+    listed = {"type": "list", "elements": "dict", "required": True, "options": APP_ARGS}
+    run({**CATALOG_ARGS, "apps": listed}, body, no_log=True)
+
+
+if __name__ == "__main__":
+    main()
