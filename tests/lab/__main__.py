@@ -83,11 +83,13 @@ def build(lab: Settings, arguments: argparse.Namespace) -> None:
 
 
 def publish(lab: Settings, arguments: argparse.Namespace) -> None:
-    """Builds an image from a folder and pushes it to the lab's mirror; prints its reference there."""
+    """Builds an image from a folder, on BASE if it has that argument, and pushes it to the lab's mirror; prints its reference there."""
     engine = Engine(lab)
-    reference = f"{hosts.Lab(lab, engine).registry}/{arguments.name}"
+    registry = hosts.Lab(lab, engine).registry
+    reference = f"{registry}/{arguments.name}"
+    base = f"BASE={registry}/docker.io/library/debian:bookworm-slim"
     with step(f"image {arguments.name}"):
-        engine.docker("build", "--quiet", "--network", "host", "--tag", reference, arguments.folder)
+        engine.docker("build", "--quiet", "--network", "host", "--build-arg", base, "--tag", reference, arguments.folder)
         engine.docker("push", "--quiet", reference)
     print(reference)
 
