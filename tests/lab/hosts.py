@@ -95,7 +95,6 @@ class Lab:
         folders = {
             cache / "mirror": "/srv/mirror:ro",
             cache / "registry": "/var/lib/registry",
-            cache / "apt" / self.settings.name: "/var/cache/apt-cacher-ng",
         }
         arguments = ["--ip", self.settings.mirror_address]
         for folder, target in folders.items():
@@ -131,9 +130,7 @@ class Lab:
         if host.is_device:
             arguments += ["--cpus", self.settings.device_cpus]
         public = self.settings.ssh_key.with_name("ssh_key.pub").read_text(encoding="utf-8")
-        cache = f'Acquire::http::Proxy "http://{self.settings.mirror_address}:{mirror.APT_PORT}";\n'
-        self._container(host.name, [*arguments, image],
-                        {"/root/.ssh/authorized_keys": public, "/etc/apt/apt.conf.d/91mirror": cache})
+        self._container(host.name, [*arguments, image], {"/root/.ssh/authorized_keys": public})
 
     def wait_for_ssh(self, host: Host) -> None:
         _wait(f"SSH of {host.name} ({host.address})",

@@ -15,9 +15,7 @@ from .settings import Settings
 from .steps import partial_folder, run, sha256, step, write
 
 KUBERNETES_PROGRAMS = ("kubeadm", "kubelet", "kubectl")
-HTTP_PORT = 8080
 REGISTRY_PORT = 5000
-APT_PORT = 3142
 
 
 def needed_programs() -> list[str]:
