@@ -20,7 +20,7 @@ API = "/v1.41"
 """API of Docker 20.10; later engines speak it too. https://docs.docker.com/reference/api/engine/version/v1.41/"""
 
 
-class _Connection(http.client.HTTPConnection):
+class Connection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("docker", timeout=timeout)
         self.path = path
@@ -37,7 +37,7 @@ def call(method: str, path: str, body: Any = None, timeout: float = 30.0) -> tup
     Raises:
         KrafError: when Docker does not answer.
     """
-    connection = _Connection(SOCKET, timeout)
+    connection = Connection(SOCKET, timeout)
     try:
         text = None if body is None else json.dumps(body)
         connection.request(method, API + path, body=text, headers={"Content-Type": "application/json"})

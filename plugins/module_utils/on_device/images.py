@@ -1,0 +1,250 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Container images by Docker's API over the socket: build, push, pull, and what an image registry has.
+
+API: https://docs.docker.com/reference/api/engine/version/v1.41/ (Docker 20.10)
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+import json
+import platform
+import tarfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Callable
+from urllib.parse import quote, urlencode
+
+from ..core.errors import KrafError
+from . import docker
+
+ATTEMPTS = 6
+FIRST_DELAY = 2.0
+"""Seconds; doubled after each refusal. Docker does not pass on how long the registry asks to wait."""
+
+_REASONS = (
+    (
+        "server gave HTTP response to HTTPS client",
+        "Docker of this host speaks TLS with it and it does not answer in TLS",
+        "Check the port, or serve it with TLS",
+    ),
+    (
+        "x509:",
+        "Docker of this host does not trust its certificate",
+        "Put its authority into /etc/docker/certs.d/HOST:PORT/ca.crt on this host",
+    ),
+    ("no basic auth", "it wants credentials", "Give username and password"),
+    ("unauthorized", "it refuses these credentials", "Check username and password"),
+    ("connection refused", "nothing listens there", "Check that the image registry runs"),
+    ("no such host", "this host cannot resolve its name", "Check this host's DNS"),
+    ("timeout", "it does not answer this host", "Check the network and firewalls between them"),
+    ("toomanyrequests", "it limits how much may be pulled", "Wait, log in, or set a mirror"),
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The name of an image, taken apart as Docker does it."""
+
+    registry: str
+    repository: str
+    tag: str
+
+    @classmethod
+    def of(cls, name: str) -> Reference:
+        """Take a name apart; the registry is empty when it names none."""
+        first, _, rest = name.partition("/")
+        registry, path = (first, rest) if rest and (set(first) & set(".:") or first == "localhost") else ("", name)
+        repository, _, tag = path.partition(":")
+        return cls(registry, repository, tag or "latest")
+
+    @property
+    def untagged(self) -> str:
+        """The name without its tag."""
+        return f"{self.registry}/{self.repository}" if self.registry else self.repository
+
+    @property
+    def full(self) -> str:
+        """The whole name."""
+        return f"{self.untagged}:{self.tag}"
+
+
+@dataclass(frozen=True)
+class Login:
+    """Credentials for image registries."""
+
+    username: str = ""
+    password: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """What Docker wants to see with a request."""
+        return {"X-Registry-Auth": _encode({"username": self.username, "password": self.password})}
+
+
+def architecture() -> str:
+    """The architecture of this host's Docker, in the image format's word (amd64, arm64, arm)."""
+    status, answer = docker.call("GET", "/version")
+    return str(answer.get("Arch", "")) if status == 200 and isinstance(answer, dict) else ""
+
+
+def digests(name: str) -> set[str]:
+    """By which digests this host knows an image; empty when it does not have it."""
+    image = docker.inspect_image(name) or {}
+    return {one.partition("@")[2] for one in image.get("RepoDigests") or []}
+
+
+def served(name: str, login: Login) -> str:
+    """The digest by which the registry serves an image; empty when it has none of this name.
+
+    Raises:
+        KrafError: when this host's Docker cannot ask the registry.
+    """
+    status, content = _send("GET", f"/distribution/{quote(name, safe='/:')}/json", headers=login.headers())
+    if status == 200:
+        return str(json.loads(content)["Descriptor"]["digest"])
+    message = _message(content)
+    if "manifest unknown" in message or "not found" in message or "name unknown" in message:
+        return ""
+    raise refused(name, "ask for", message)
+
+
+def pull(name: str, login: Login, timeout: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Pull an image. Raises KrafError."""
+    image = Reference.of(name)
+    query = urlencode({"fromImage": image.untagged, "tag": image.tag})
+    _patiently(name, "pull", f"/images/create?{query}", login, timeout, sleep)
+
+
+def push(name: str, login: Login, timeout: float, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Push an image. Raises KrafError."""
+    image = Reference.of(name)
+    path = f"/images/{quote(image.untagged, safe='/:')}/push?{urlencode({'tag': image.tag})}"
+    _patiently(name, "push", path, login, timeout, sleep)
+
+
+def tag(source: str, name: str) -> None:
+    """Give an image a further name. Raises KrafError."""
+    image = Reference.of(name)
+    query = urlencode({"repo": image.untagged, "tag": image.tag})
+    status, content = _send("POST", f"/images/{quote(source, safe='/:')}/tag?{query}")
+    if status != 201:
+        raise KrafError("image", source, f"it cannot be named {name}: {_message(content)}", "Pull or build it first")
+
+
+def untag(name: str) -> None:
+    """Take a name from an image; what other names hold stays."""
+    _send("DELETE", f"/images/{quote(name, safe='/:')}?noprune=true")
+
+
+def build(name: str, context: Mapping[str, str], arguments: Mapping[str, str], network: str, timeout: float) -> None:
+    """Build an image.
+
+    Args:
+        name: its name.
+        context: files by their paths, the Dockerfile among them.
+        arguments: build arguments.
+        network: network of the build's containers; empty is Docker's default.
+        timeout: limit in seconds.
+
+    Raises:
+        KrafError: with the last lines of the build's output.
+    """
+    query = {"t": name, "rm": "1", "forcerm": "1", "buildargs": json.dumps(dict(arguments))}
+    if network:
+        query["networkmode"] = network
+    headers = {"Content-Type": "application/x-tar"}
+    status, content = _send("POST", f"/build?{urlencode(query)}", pack(context), headers, timeout)
+    error, said = _outcome(content)
+    if status != 200 or error:
+        tail = "".join(said)[-1500:]
+        why = f"its build failed: {error or _message(content)}"
+        raise KrafError("image", name, why, f"The last of its output: {tail.strip()}" if tail.strip() else "", log=tail)
+
+
+def pack(context: Mapping[str, str]) -> bytes:
+    """A tar file that depends on the files alone, so that the build's cache knows them again."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in sorted(context):
+            data = context[path].encode()
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(data), 0o755 if path.endswith(".sh") else 0o644
+            tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def refused(name: str, verb: str, message: str) -> KrafError:
+    """The error for what Docker could not do with a registry; it names the host, the next one may succeed."""
+    host = platform.node()
+    registry = Reference.of(name).registry or "docker.io"
+    for mark, why, fix in _REASONS:
+        if mark in message:
+            return KrafError(
+                "image", name, f"host {host} cannot {verb} it at {registry}: {why} ({message})", fix, host=host
+            )
+    return KrafError("image", name, f"host {host} cannot {verb} it at {registry}: {message}", "", host=host)
+
+
+def _patiently(name: str, verb: str, path: str, login: Login, timeout: float, sleep: Callable[[float], None]) -> None:
+    """Repeat what a registry refuses because it came too often; everything else fails at once."""
+    deadline = time.monotonic() + timeout
+    for attempt in range(ATTEMPTS):
+        status, content = _send("POST", path, b"", login.headers(), max(1.0, deadline - time.monotonic()))
+        error, _said = _outcome(content)
+        if status == 200 and not error:
+            return
+        message = error or _message(content)
+        delay = FIRST_DELAY * 2**attempt
+        if not _too_many(message) or attempt == ATTEMPTS - 1 or time.monotonic() + delay > deadline:
+            raise refused(name, verb, message)
+        sleep(delay)
+
+
+def _too_many(message: str) -> bool:
+    return "toomanyrequests" in message or "429" in message
+
+
+def _send(
+    method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, timeout: float = 60
+) -> tuple[int, bytes]:
+    connection = docker.Connection(docker.SOCKET, timeout)
+    try:
+        connection.request(method, docker.API + path, body, dict(headers or {}))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        why = f"it does not answer on this host: {error}"
+        raise KrafError("Docker", docker.SOCKET, why, "Check that Docker runs here") from error
+    finally:
+        connection.close()
+
+
+def _outcome(content: bytes) -> tuple[str, list[str]]:
+    """The error in a stream of JSON lines, if there is one, and what was printed: failures come with status 200."""
+    error, said = "", []
+    for line in content.splitlines():
+        try:
+            event: Any = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            error = str(event.get("error") or error)
+            said.append(str(event.get("stream", "")))
+    return error, said
+
+
+def _message(content: bytes) -> str:
+    try:
+        return str(json.loads(content)["message"])
+    except (ValueError, KeyError, TypeError):
+        return content[:300].decode("utf-8", "replace")
+
+
+def _encode(value: Mapping[str, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(dict(value)).encode()).decode()

@@ -1,0 +1,168 @@
+#!/usr/bin/python
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image
+short_description: A container image on a host, or in an image registry by way of a host
+version_added: 0.1.0
+author: kraf.edge contributors (@kraf-edge)
+description:
+  - Pulls, builds and pushes by the Docker daemon of the host it runs on. Needs nothing there but Docker and Python.
+  - Whether there is something to do is asked of the image registry, by that daemon, so that an unchanged run proves
+    that this host reaches and trusts the registry.
+  - Credentials go with each request; none are stored on the host.
+  - What a registry refuses because it came too often (429) is tried again after a growing delay.
+options:
+  name:
+    description: Full name of the image, with its registry and its tag.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) pulls the image to this host unless it has what the registry serves.
+      - V(pushed) brings the image to its registry unless it is there.
+    type: str
+    choices: [present, pushed]
+    default: present
+  context:
+    description:
+      - For O(state=pushed), the files to build it from, by path, C(Dockerfile) among them. Built only when the registry
+        does not have O(name), so the tag should follow from the files.
+    type: dict
+    default: {}
+  build_args:
+    description: Build arguments.
+    type: dict
+    default: {}
+  build_network:
+    description: Network for the build's containers, such as V(host); Docker's default when empty.
+    type: str
+    default: ""
+  source:
+    description: For O(state=pushed), the image of this host that is pushed under O(name); it must have been pulled.
+    type: str
+    default: ""
+  username:
+    description: User of the image registry.
+    type: str
+    default: ""
+  password:
+    description: Password of O(username).
+    type: str
+    default: ""
+  timeout:
+    description: Limit for each step, in seconds.
+    type: int
+    default: 600
+attributes:
+  check_mode:
+    support: full
+    description: Asks the registry, and neither builds, pulls nor pushes.
+"""
+
+EXAMPLES = r"""
+- name: An image that every node has to be able to pull
+  kraf.edge.image:
+    name: 10.0.0.10:5000/kraf/edge:3f1c
+    username: kraf
+    password: "{{ lookup('kraf.edge.secret', name='image-registry', key='password') }}"
+  no_log: true
+"""
+
+RETURN = r"""
+digest:
+  description: Digest by which the registry serves the image; empty in check mode for one that is not there yet.
+  returned: success
+  type: str
+  sample: sha256:7d1c
+architecture:
+  description: Architecture of this host's Docker.
+  returned: success
+  type: str
+  sample: amd64
+"""
+
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.core.errors import KrafError
+from ..module_utils.core.module import run
+from ..module_utils.on_device import docker, images
+
+ARGS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "pushed"], "default": "present"},
+    "context": {"type": "dict", "default": {}},
+    "build_args": {"type": "dict", "default": {}},
+    "build_network": {"type": "str", "default": ""},
+    "source": {"type": "str", "default": ""},
+    "username": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+    "timeout": {"type": "int", "default": 600},
+}
+
+
+def present(params: dict[str, Any], login: images.Login, there: str, check: bool) -> bool:
+    """Pull the image if need be; whether there was need."""
+    name = params["name"]
+    if not there and not check:
+        why, fix = "its registry does not have it", "Push it first, or correct the name"
+        raise KrafError("image", name, why, fix)
+    if there and there in images.digests(name):
+        return False
+    if not check:
+        images.pull(name, login, params["timeout"])
+        ours, its = images.architecture(), str((docker.inspect_image(name) or {}).get("Architecture", ""))
+        if ours != its:
+            images.untag(name)
+            raise KrafError("image", name, f"it was built for {its}, this host is {ours}", "Build it for both")
+    return True
+
+
+def pushed(params: dict[str, Any], login: images.Login, there: str, check: bool) -> bool:
+    """Bring the image to its registry if need be; whether there was need."""
+    name, source = params["name"], params["source"]
+    if there and (not source or there in images.digests(source)):
+        return False
+    if check:
+        return True
+    if params["context"]:
+        images.build(name, params["context"], params["build_args"], params["build_network"], params["timeout"])
+    if source:
+        images.tag(source, name)
+    images.push(name, login, params["timeout"])
+    if source:
+        images.untag(name)
+    return True
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    params, check = module.params, module.check_mode
+    login = images.Login(params["username"], params["password"])
+    if check and not os.path.exists(docker.SOCKET):
+        return {"changed": True, "digest": "", "architecture": ""}
+    try:
+        there = images.served(params["name"], login)
+    except KrafError:
+        # Before the first run there is no image registry to ask.
+        if not check:
+            raise
+        there = ""
+    changed = (pushed if params["state"] == "pushed" else present)(params, login, there, check)
+    if changed and not check:
+        there = images.served(params["name"], login)
+    return {"changed": changed, "digest": there, "architecture": images.architecture()}
+
+
+def main() -> None:
+    run(ARGS, body)
+
+
+if __name__ == "__main__":
+    main()
