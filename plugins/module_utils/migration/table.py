@@ -1,0 +1,438 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The protocol as a table. The action plugin walks it, ``--check`` prints it, the model check explores it.
+
+A step is done when its effect is there; doing it twice is doing it once. ``requires`` is what the step itself checks at
+the place where it acts, so that a run which slept too long changes nothing. What undoes a step is not the run that made
+it, which may be dead, but ``settle`` of the next run: it brings both sides to what the Placement says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Callable
+
+from .world import DEVICE, EDGE, HELD, IDLE, MOVING, READY, Run, World, other
+
+CLUSTER = "cluster"
+BOTH = "both"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row.
+
+    Attributes:
+        name: what the plan, the progress and the fault harness call it.
+        where: the side on which it acts: ``cluster``, ``device`` or ``both``.
+        does: one sentence for a person.
+        requires: checked where the step acts; False means refuse and settle.
+        effect: what it changes.
+        undo: how it is taken back before the release, one sentence.
+        held: whether clients wait while it runs.
+    """
+
+    name: str
+    where: str
+    does: str
+    requires: Callable[[World, Run], bool]
+    effect: Callable[[World, Run], World]
+    undo: str = "nothing to undo"
+    held: bool = False
+
+
+def _always(world: World, run: Run) -> bool:
+    return True
+
+
+def _nothing(world: World, run: Run) -> World:
+    return world
+
+
+def _fresh(world: World, run: Run) -> bool:
+    """The device takes orders only of the newest run that it has heard of."""
+    return run.fence >= world.fence
+
+
+def _in_hand(world: World, run: Run) -> bool:
+    return _fresh(world, run) and world.record_phase == MOVING and world.armed and world.record_epoch == run.epoch
+
+
+def _heard(world: World, run: Run, **changes: object) -> World:
+    return replace(world, fence=max(world.fence, run.fence), **changes)  # type: ignore[arg-type]
+
+
+def _marks(world: World, run: Run) -> bool:
+    """The marker is replaced only by a run that is not older than its writer."""
+    return run.fence >= world.marker_fence
+
+
+def agrees(world: World, owner: str, epoch: int) -> bool:
+    """Whether the device's file can belong to this owner and epoch; if not, nobody may guess."""
+    if world.record_phase == READY:
+        committed = epoch == world.record_epoch + 1 and owner == world.record_to
+        given_back = epoch == world.record_epoch + 2 and owner == world.record_owner
+        if committed or given_back:
+            return True
+    if world.overlap and epoch == world.record_epoch + 1:
+        return True
+    return epoch == world.record_epoch and owner == world.record_owner
+
+
+def record_agrees(world: World) -> bool:
+    """Whether the device's file can belong to what the Placement says."""
+    return agrees(world, world.owner, world.epoch)
+
+
+# -- steps shared by both directions ------------------------------------------------------------------------------
+
+RECOVER = Step("recover", BOTH, "read both sides and conclude; a mismatch is refused", _always, _nothing)
+LOCK = Step(
+    "lock",
+    CLUSTER,
+    "take the app's Lease and stamp the Placement, so that an earlier run that wakes up cannot commit",
+    lambda w, r: r.fence >= w.stamp,
+    lambda w, r: replace(w, stamp=r.fence, open=True),
+    "the Lease ends with the run, or lapses",
+)
+DESCRIBE = Step("describe", DEVICE, "read what really runs; refuse what cannot move", _always, _nothing)
+CONFIRM = Step(
+    "confirm",
+    BOTH,
+    "ask the app through the device's own port; clear up",
+    lambda w, r: w.stamp == r.fence,
+    lambda w, r: replace(w, open=False),
+)
+COPY = Step(
+    "copy",
+    DEVICE,
+    "copy what changed since the first copy",
+    _in_hand,
+    lambda w, r: _heard(w, r, incoming=w.device_data if r.to == EDGE else w.edge_data),
+    "the copy lies beside the good one and is not used",
+    held=True,
+)
+COMPARE = Step(
+    "compare",
+    DEVICE,
+    "make the copy durable, compare it with the original, disarm the dead-man's timer",
+    lambda w, r: _in_hand(w, r) and not w.running and w.incoming == (w.device_data if r.to == EDGE else w.edge_data),
+    lambda w, r: _heard(w, r, record_phase=READY, armed=False),
+    "settle gives the app back to its owner",
+    held=True,
+)
+HOLD = Step(
+    "hold",
+    DEVICE,
+    "arm the dead-man's timer, hold the forward, let open requests end",
+    lambda w, r: _fresh(w, r) and w.record_phase == IDLE and w.record_epoch == r.epoch,
+    lambda w, r: _heard(w, r, record_phase=MOVING, record_to=r.to, armed=True, forward=HELD, incoming=-1),
+    "the forward leads to the owner again; the dead-man's timer does it if nobody else does",
+    held=True,
+)
+
+
+def _commit(world: World, run: Run) -> World:
+    data = world.incoming if run.to == EDGE else world.edge_data
+    return replace(world, owner=run.to, epoch=world.epoch + 1, edge_data=data)
+
+
+COMMIT = Step(
+    "commit",
+    CLUSTER,
+    "change owner and epoch of the Placement by compare-and-swap",
+    lambda w, r: w.stamp == r.fence and w.epoch == r.epoch and w.owner == other(r.to),
+    _commit,
+    "the owner is given back under a new epoch",
+    held=True,
+)
+
+# -- device to edge -----------------------------------------------------------------------------------------------
+
+PREPARE_EDGE = Step(
+    "prepare",
+    BOTH,
+    "image, volume, Secret, Service, workload behind its gate; mover; first copy while the app runs",
+    _always,
+    lambda w, r: replace(w, workload=r.epoch + 1),
+    "the gated workload is deleted",
+)
+STOP_DEVICE = Step(
+    "stop",
+    DEVICE,
+    "record and clear the restart policy, stop the container",
+    _in_hand,
+    lambda w, r: _heard(w, r, running=False, restart=False),
+    "restart policy and container as they were; the dead-man's timer does it if nobody else does",
+    held=True,
+)
+START_EDGE = Step(
+    "start",
+    CLUSTER,
+    "write the epoch's marker on the volume: the gate opens",
+    _marks,
+    lambda w, r: replace(w, marker=r.epoch + 1, marker_fence=r.fence),
+    "the pod is taken away, and the marker is moved on, before the owner is given back",
+    held=True,
+)
+READY_EDGE = Step(
+    "ready",
+    BOTH,
+    "wait for the app's own probe through the door",
+    lambda w, r: w.passed and w.pod == r.epoch + 1,
+    _nothing,
+    held=True,
+)
+RELEASE_EDGE = Step(
+    "release",
+    DEVICE,
+    "let the forward lead to the edge: from here on there is no undo",
+    lambda w, r: _fresh(w, r) and w.record_phase == READY and w.record_to == EDGE and w.record_epoch == r.epoch,
+    lambda w, r: _heard(w, r, record_owner=EDGE, record_epoch=r.epoch + 1, record_phase=IDLE, forward=EDGE),
+)
+
+# -- edge to device -----------------------------------------------------------------------------------------------
+
+PREPARE_DEVICE = Step(
+    "prepare",
+    BOTH,
+    "check the container and the space on the device; mover; first copy beside the old data",
+    _always,
+    _nothing,
+    "the copy beside is left for the next try",
+)
+STOP_EDGE = Step(
+    "stop",
+    CLUSTER,
+    "delete the workload at the edge",
+    _always,
+    lambda w, r: replace(w, workload=0),
+    "the workload is made again",
+    held=True,
+)
+GONE = Step("gone", CLUSTER, "wait until the pod object is gone", lambda w, r: w.pod == 0, _nothing, held=True)
+FENCE = Step(
+    "fence",
+    CLUSTER,
+    "move the marker on, so that no workload of an older epoch can start",
+    _marks,
+    lambda w, r: replace(w, marker=r.epoch + 1, marker_fence=r.fence),
+    "settle writes the owner's marker again",
+    held=True,
+)
+START_DEVICE = Step(
+    "start",
+    DEVICE,
+    "put the copy in the old data's place (those are kept), restart policy and container as they were",
+    lambda w, r: _fresh(w, r) and w.record_phase == READY and w.record_to == DEVICE and w.record_epoch == r.epoch,
+    lambda w, r: _heard(
+        w, r, device_data=w.incoming, running=True, restart=True, record_owner=DEVICE, record_epoch=r.epoch + 1,
+        record_phase=IDLE,
+    ),
+    "the container is stopped and the old data are put back",
+    held=True,
+)
+RELEASE_DEVICE = Step(
+    "release",
+    DEVICE,
+    "the app's own probe on the device, then let the forward lead to it: from here on there is no undo",
+    lambda w, r: _fresh(w, r) and w.record_owner == DEVICE and w.record_epoch == r.epoch + 1 and w.running,
+    lambda w, r: _heard(w, r, forward=DEVICE),
+)
+
+# -- apps that may run on both sides: nobody waits ------------------------------------------------------------------
+
+PLACE = Step(
+    "prepare",
+    BOTH,
+    "image, Secret, Service",
+    _always,
+    _nothing,
+)
+OVER_START_EDGE = Step(
+    "start",
+    CLUSTER,
+    "start the workload at the edge beside the container",
+    _always,
+    lambda w, r: replace(w, workload=r.epoch + 1),
+    "the workload is deleted",
+)
+OVER_READY_EDGE = replace(READY_EDGE, held=False)
+OVER_COMMIT = replace(COMMIT, held=False)
+OVER_RELEASE_EDGE = Step(
+    "release",
+    DEVICE,
+    "let the forward lead to the edge, let open requests end, then stop the container",
+    lambda w, r: _fresh(w, r) and w.record_epoch == r.epoch,
+    lambda w, r: _heard(
+        w, r, record_owner=EDGE, record_epoch=r.epoch + 1, record_phase=IDLE, forward=EDGE, running=False, restart=False
+    ),
+)
+OVER_START_DEVICE = Step(
+    "start",
+    DEVICE,
+    "start the container beside the workload",
+    lambda w, r: _fresh(w, r) and w.record_epoch == r.epoch,
+    lambda w, r: _heard(w, r, running=True),
+    "the container is stopped",
+)
+OVER_RELEASE_DEVICE = Step(
+    "release",
+    DEVICE,
+    "the app's own probe on the device, then the forward leads to it, restart policy as it was",
+    lambda w, r: _fresh(w, r) and w.record_epoch == r.epoch and w.running,
+    lambda w, r: _heard(
+        w, r, record_owner=DEVICE, record_epoch=r.epoch + 1, record_phase=IDLE, forward=DEVICE, restart=True
+    ),
+)
+OVER_STOP_EDGE = Step(
+    "stop",
+    CLUSTER,
+    "delete the workload at the edge",
+    _always,
+    lambda w, r: replace(w, workload=0),
+)
+
+# -- settle: the end of whatever an earlier run left, as the Placement says -----------------------------------------
+
+SETTLE_UNSCHEDULE = Step(
+    "settle",
+    CLUSTER,
+    "the device owns the app: delete what is left of it at the edge",
+    _always,
+    lambda w, r: replace(w, workload=0),
+)
+
+
+def _settled_device(world: World, run: Run) -> World:
+    data = world.device_data
+    if world.record_phase == READY and world.record_to == DEVICE and run.epoch == world.record_epoch + 1:
+        data = world.incoming
+    return _heard(
+        world, run, device_data=data, running=True, restart=True, armed=False, forward=DEVICE, record_owner=DEVICE,
+        record_epoch=run.epoch, record_phase=IDLE,
+    )
+
+
+SETTLE_DEVICE = Step(
+    "settle",
+    DEVICE,
+    "the device owns the app: container, restart policy and forward as they were",
+    lambda w, r: _fresh(w, r) and agrees(w, DEVICE, r.epoch),
+    _settled_device,
+)
+SETTLE_FENCE_DEVICE = Step(
+    "settle",
+    DEVICE,
+    "the edge owns the app: the container stays stopped",
+    lambda w, r: _fresh(w, r) and agrees(w, EDGE, r.epoch),
+    lambda w, r: _heard(w, r, running=False, restart=False, armed=False),
+)
+SETTLE_MARK = Step(
+    "settle",
+    CLUSTER,
+    "the edge owns the app: the marker of its epoch",
+    _marks,
+    lambda w, r: replace(w, marker=r.epoch, marker_fence=r.fence),
+)
+SETTLE_SCHEDULE = Step(
+    "settle",
+    CLUSTER,
+    "the edge owns the app: its workload",
+    _always,
+    lambda w, r: replace(w, workload=r.epoch),
+)
+SETTLE_READY = Step("settle", BOTH, "wait for the app", lambda w, r: w.passed and w.pod == r.epoch, _nothing)
+SETTLE_RELEASE = Step(
+    "settle",
+    DEVICE,
+    "the edge owns the app: the forward leads there",
+    lambda w, r: _fresh(w, r) and not w.running and agrees(w, EDGE, r.epoch),
+    lambda w, r: _heard(w, r, record_owner=EDGE, record_epoch=r.epoch, record_phase=IDLE, forward=EDGE),
+)
+
+# -- give back: the new side did not start, and no client has spoken to it -------------------------------------------
+
+GIVE_BACK_HOLD = Step(
+    "give back",
+    DEVICE,
+    "make sure that the forward was not released",
+    lambda w, r: _fresh(w, r) and w.forward == HELD and w.record_phase == READY and w.record_epoch == r.epoch,
+    lambda w, r: _heard(w, r),
+)
+GIVE_BACK_STOP = Step(
+    "give back",
+    CLUSTER,
+    "delete the workload at the edge",
+    _always,
+    lambda w, r: replace(w, workload=0),
+)
+GIVE_BACK_FENCE = Step(
+    "give back",
+    CLUSTER,
+    "move the marker on",
+    _marks,
+    lambda w, r: replace(w, marker=r.epoch + 2, marker_fence=r.fence),
+)
+GIVE_BACK_COMMIT = Step(
+    "give back",
+    CLUSTER,
+    "change the owner back under a new epoch",
+    lambda w, r: w.stamp == r.fence and w.owner == EDGE and w.epoch == r.epoch + 1,
+    lambda w, r: replace(w, owner=DEVICE, epoch=w.epoch + 1),
+)
+
+SETTLE_CLOSE = replace(CONFIRM, name="settle", where=CLUSTER, does="nothing is left of the earlier run")
+
+OPENING = (RECOVER, LOCK)
+
+
+def plan(to: str, overlap: bool = False) -> tuple[Step, ...]:
+    """The steps that move a settled app to a side, after ``OPENING`` and ``settle``."""
+    if overlap:
+        if to == EDGE:
+            return (DESCRIBE, PLACE, OVER_START_EDGE, OVER_READY_EDGE, OVER_COMMIT, OVER_RELEASE_EDGE, CONFIRM)
+        return (DESCRIBE, PLACE, OVER_START_DEVICE, OVER_COMMIT, OVER_RELEASE_DEVICE, OVER_STOP_EDGE, GONE, CONFIRM)
+    if to == EDGE:
+        return (
+            DESCRIBE, PREPARE_EDGE, HOLD, STOP_DEVICE, COPY, COMPARE, COMMIT, START_EDGE, READY_EDGE, RELEASE_EDGE, CONFIRM,
+        )
+    return (
+        DESCRIBE, PREPARE_DEVICE, HOLD, FENCE, STOP_EDGE, GONE, COPY, COMPARE, COMMIT, START_DEVICE, RELEASE_DEVICE, CONFIRM,
+    )
+
+
+def settle(owner: str) -> tuple[Step, ...]:
+    """The steps that bring both sides to what the Placement says."""
+    if owner == DEVICE:
+        return (SETTLE_UNSCHEDULE, GONE, SETTLE_DEVICE, SETTLE_CLOSE)
+    return (SETTLE_FENCE_DEVICE, SETTLE_MARK, SETTLE_SCHEDULE, SETTLE_READY, SETTLE_RELEASE, SETTLE_CLOSE)
+
+
+GIVE_BACK = (GIVE_BACK_HOLD, GIVE_BACK_FENCE, GIVE_BACK_STOP, GONE, GIVE_BACK_COMMIT)
+
+
+def settled(world: World) -> bool:
+    """Whether nothing is left of an earlier run."""
+    at_edge = world.owner == EDGE
+    return (
+        record_agrees(world)
+        and not world.open
+        and world.record_phase == IDLE
+        and world.record_epoch == world.epoch
+        and not world.armed
+        and world.forward == world.owner
+        and world.running == world.restart == (not at_edge)
+        and world.workload == (world.epoch if at_edge else 0)
+    )
+
+
+def describe(steps: Sequence[Step]) -> list[dict[str, object]]:
+    """The rows as plain data, for the plan of a check run."""
+    return [
+        {"step": step.name, "where": step.where, "does": step.does, "undo": step.undo, "held": step.held}
+        for step in steps
+    ]
