@@ -1,0 +1,40 @@
+"""What the roles leave on every node, the rebooted one included."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from testinfra.host import Host
+
+testinfra_hosts = ["ansible://kraf_control:kraf_workers"]
+
+
+@pytest.mark.parametrize("unit", ["docker", "kubelet"])
+def test_services_run_and_start_at_boot(host: Host, unit: str) -> None:
+    service = host.service(unit)
+    assert service.is_running
+    assert service.is_enabled
+
+
+def test_docker_is_20_10(host: Host) -> None:
+    assert host.check_output("docker version --format '{{.Server.Version}}'").startswith("20.10.")
+
+
+def test_ins_06_docker_and_kubelet_use_one_cgroup_driver(host: Host) -> None:
+    assert host.check_output("docker info --format '{{.CgroupDriver}}'") == "systemd"
+    assert "cgroupDriver: systemd" in host.file("/var/lib/kubelet/config.yaml").content_string
+
+
+def test_logs_of_containers_are_limited(host: Host) -> None:
+    settings = json.loads(host.file("/etc/docker/daemon.json").content_string)
+    assert settings["log-opts"]["max-size"]
+
+
+def test_ins_16_an_upgrade_of_the_distribution_does_not_move_docker(host: Host) -> None:
+    assert "docker.io" in host.check_output("apt-mark showhold").split()
+
+
+def test_secrets_of_kubernetes_are_readable_by_root_alone(host: Host) -> None:
+    open_to_others = host.check_output("find /etc/kubernetes -name '*.conf' -perm /077 -o -name '*.key' -perm /077")
+    assert open_to_others == ""
