@@ -109,12 +109,21 @@ def by_key(objects: Iterable[Object]) -> dict[str, Object]:
 
 def fingerprinted(obj: Mapping[str, Any]) -> Object:
     """The object with the fingerprint of its content among its annotations."""
-    text = json.dumps(obj, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(_ours(obj), sort_keys=True, separators=(",", ":"))
     annotations = {
         **obj["metadata"].get("annotations", {}),
         FINGERPRINT: hashlib.sha256(text.encode()).hexdigest()[:32],
     }
     return {**obj, "metadata": {**obj["metadata"], "annotations": annotations}}
+
+
+def _ours(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The object without what is only carried along: by whom a PersistentVolume is bound, which a controller writes."""
+    reference = (obj.get("spec") or {}).get("claimRef")
+    if not reference:
+        return obj
+    kept = {name: value for name, value in reference.items() if name not in ("uid", "resourceVersion")}
+    return {**obj, "spec": {**obj["spec"], "claimRef": kept}}
 
 
 def is_applied(marked: Mapping[str, Any], current: Mapping[str, Any]) -> bool:
