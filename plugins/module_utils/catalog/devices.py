@@ -97,14 +97,20 @@ def _declared(raw: Mapping[str, Any], row: Device | None) -> Device:
     return replace(row, **changes)
 
 
-def _address(name: str, address: str) -> str:
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address or a host name, and so neither an option nor a user for ssh."""
     try:
-        return str(ipaddress.ip_address(address))
+        ipaddress.ip_address(text)
     except ValueError:
-        if not address or _HOST.match(address):
-            return address
-    why = "it is neither an IP address nor a host name"
-    raise KrafError(f"address of device {name}", address, why, "Write it without user, port and scheme")
+        return bool(_HOST.match(text))
+    return True
+
+
+def _address(name: str, address: str) -> str:
+    if address and not is_address(address):
+        why = "it is neither an IP address nor a host name"
+        raise KrafError(f"address of device {name}", address, why, "Write it without user, port and scheme")
+    return address
 
 
 def _architecture(name: str, architecture: str) -> str:

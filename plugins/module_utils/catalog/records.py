@@ -59,7 +59,7 @@ class Device:
 
     def as_dict(self) -> dict[str, Any]:
         """The row for a module's result."""
-        return asdict(self)
+        return {**vars(self), "labels": dict(self.labels)}
 
 
 @dataclass(frozen=True)

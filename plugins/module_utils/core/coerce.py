@@ -70,7 +70,10 @@ def printable(value: Any, limit: int = 200) -> str:
     Escape sequences and control characters are dropped, line ends and tabs become blanks, and what is longer than
     ``limit`` characters is cut and marked.
     """
+    text = str(value)
+    if len(text) <= limit and text.isprintable():
+        return text
     # Cut first, with room for what is dropped: a hostile text may have a gigabyte.
-    text = _ESCAPE.sub("", str(value)[: 4 * limit])
+    text = _ESCAPE.sub("", text[: 4 * limit])
     text = "".join(" " if char in "\t\r\n" else char for char in text if char in "\t\r\n" or char.isprintable())
     return text if len(text) <= limit else text[: limit - 1] + "…"

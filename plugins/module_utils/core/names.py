@@ -41,18 +41,24 @@ def check(kind: str, name: object) -> str:
     """
     if not isinstance(name, str) or not name:
         raise KrafError(f"{kind} name", name, "a name is a text of at least one character", f"Give the {kind} a name")
-    suggestion = fold(name)
-    fix = f"Use {suggestion!r}" if suggestion and suggestion not in _RESERVED else "Choose another name"
-    if len(name) > MAX_NAME:
-        raise KrafError(f"{kind} name", name, f"it has {len(name)} characters, {MAX_NAME} are allowed", fix)
-    if not _LABEL.match(name):
-        why = "Kubernetes takes lower-case letters, digits and '-', and a letter or digit at both ends"
-        raise KrafError(f"{kind} name", name, why, fix)
-    if kind == "device" and name in _RESERVED:
-        raise KrafError("device name", name, "Ansible or kraf.edge uses this name for something else", fix)
-    if kind == "volume" and name.startswith("app-"):
-        raise KrafError("volume name", name, "claims that start with app- hold the data of apps", "Choose another name")
+    why = _refusal(kind, name)
+    if why:
+        suggestion = fold(name)
+        usable = suggestion and not _refusal(kind, suggestion)
+        raise KrafError(f"{kind} name", name, why, f"Use {suggestion!r}" if usable else "Choose another name")
     return name
+
+
+def _refusal(kind: str, name: str) -> str:
+    if len(name) > MAX_NAME:
+        return f"it has {len(name)} characters, {MAX_NAME} are allowed"
+    if not _LABEL.match(name):
+        return "Kubernetes takes lower-case letters, digits and '-', and a letter or digit at both ends"
+    if kind == "device" and name in _RESERVED:
+        return "Ansible or kraf.edge uses this name for something else"
+    if kind == "volume" and name.startswith("app-"):
+        return "claims that start with app- hold the data of apps"
+    return ""
 
 
 def namespace(device: str) -> str:
