@@ -119,7 +119,8 @@ class Lab:
 
     def _start_host(self, host: Host, image: str) -> None:
         full = container_name(self.settings, host.name)
-        arguments = ["--ip", host.address, "--privileged", "--cgroupns", "private",
+        # With a restart policy `reboot` inside a host is a reboot; `docker stop` still takes it away.
+        arguments = ["--ip", host.address, "--privileged", "--cgroupns", "private", "--restart", "unless-stopped",
                      "--tmpfs", "/run", "--tmpfs", "/tmp:exec"]
         for folder in ("docker", "kubelet"):
             arguments += ["--volume", f"{full}-{folder}:/var/lib/{folder}"]
