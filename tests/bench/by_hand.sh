@@ -9,6 +9,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 EDGE_CONTEXT=$HERE/../../roles/image_registry/files/edge
 CONTROL=$PREFIX.11 WORKERS="$PREFIX.12 $PREFIX.13" DEVICE=$PREFIX.21 MIRROR=$PREFIX.2
 FILES=http://$MIRROR:8080 IMAGES=$MIRROR:5000 REGISTRY=$CONTROL:5000
+RESOLVER=$(awk '$1 == "nameserver" && $2 !~ /^127/ {print $2; exit}' /etc/resolv.conf)
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 
@@ -45,8 +46,7 @@ for program in kubeadm kubelet kubectl; do
 done
 mkdir -p /opt/cni/bin /etc/kubernetes /etc/systemd/system/kubelet.service.d
 curl -sSf $FILES/github.com/containernetworking/plugins/releases/download/v1.1.1/cni-plugins-linux-amd64-v1.1.1.tgz | tar -C /opt/cni/bin -xz
-grep -v 127.0.0.11 /etc/resolv.conf > /etc/kubernetes/resolv.conf || true
-[ -s /etc/kubernetes/resolv.conf ] || echo 'nameserver $MIRROR' > /etc/kubernetes/resolv.conf
+echo 'nameserver $RESOLVER' > /etc/kubernetes/resolv.conf
 cat > /etc/systemd/system/kubelet.service <<'UNIT'
 [Unit]
 Wants=network-online.target
@@ -73,7 +73,7 @@ kind: ClusterConfiguration
 kubernetesVersion: v1.22.9
 controlPlaneEndpoint: $CONTROL:6443
 imageRepository: $IMAGES/registry.k8s.io
-dns: {imageRepository: $IMAGES/registry.k8s.io/coredns}
+dns: {imageTag: v1.8.4, imageRepository: $IMAGES/registry.k8s.io/coredns}
 etcd: {local: {imageTag: 3.5.13-0}}
 networking: {podSubnet: 10.244.0.0/16, serviceSubnet: 10.96.0.0/12}
 ---
@@ -168,7 +168,7 @@ END
     tar -C "$WORK" -cf - ca.crt device.pem | on "$DEVICE" "tar -C /etc/kraf/tls -xf -"
 }
 
-IGNORED=${KRAF_IGNORED_PREFLIGHT_ERRORS:-SystemVerification,FileContent--proc-sys-net-bridge-bridge-nf-call-iptables,Swap,NumCPU,Mem}
+IGNORED=${KRAF_IGNORED_PREFLIGHT_ERRORS:-HTTPProxyCIDR,SystemVerification,FileContent--proc-sys-net-bridge-bridge-nf-call-iptables,Swap,NumCPU,Mem}
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -keyout "$WORK/ca.key" -out "$WORK/ca.crt" -subj /CN=by-hand 2>/dev/null
 say "docker and kubelet on the servers"; together server $CONTROL $WORKERS
 say "control plane"; control

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import access, floors, photos, report, speed
+from . import access, floors, image, photos, report, speed
 from .clients import Clients
 from .hosts import fresh_hosts, hand_made_cluster_seconds
 
@@ -27,7 +27,6 @@ APP = "faces"
 PORT = 8000
 VOLUME = "photos"
 MOUNT = f"/srv/kraf/{VOLUME}"
-IMAGE = access.registry_ref("demo/faces:1")
 _STARTED = time.monotonic()
 
 
@@ -92,10 +91,11 @@ def move(to: str, floor: float, clients: Clients) -> tuple[access.Played, dict[s
 
 def app(photographs: list[Path]) -> dict[str, Any]:
     """The app on its device, at the edge, and on its device again."""
-    play("app", PLAYS / "app.yml", demo_device=DEVICE, demo_app=APP, demo_port=PORT, demo_image=IMAGE)
+    reference = image.publish()
+    play("app", PLAYS / "app.yml", demo_device=DEVICE, demo_app=APP, demo_port=PORT, demo_image=reference)
     host = access.address(DEVICE)
     say("the floors of this run ...")
-    floor = floors.measure(DEVICE, "worker1", IMAGE)
+    floor = floors.measure(DEVICE, "worker1", reference)
     say(f"  to the edge {floor.to_edge_seconds:.2f} s, to the device {floor.to_device_seconds:.2f} s")
     on_device = speed.detect(host, PORT, photographs)
     say(f"on {DEVICE}: {on_device.images_per_second:.2f} images/s")
