@@ -85,12 +85,16 @@ class Catalog:
         device_rules.refuse_twins(result.values())
         new = [_device_row(device) for name, device in result.items() if name not in current]
         differ = [_device_row(device) for name, device in result.items() if name in current and device != current[name]]
-        if new:
-            self._connection.execute(tables.DEVICE.insert(), new)
+        table, run = tables.DEVICE, self._connection.execute
         if differ:
-            columns: dict[str, Any] = {column.name: sa.bindparam(f"new_{column.name}") for column in tables.DEVICE.c}
-            update = tables.DEVICE.update().where(tables.DEVICE.c.uid == sa.bindparam("new_uid")).values(columns)
-            self._connection.execute(update, [{f"new_{name}": value for name, value in row.items()} for row in differ])
+            # Two devices may exchange their machine ids, and the column is unique at every moment.
+            run(table.update().where(table.c.uid.in_([row["uid"] for row in differ])).values(machine_id=None))
+        if new:
+            run(table.insert(), new)
+        if differ:
+            columns: dict[str, Any] = {column.name: sa.bindparam(f"new_{column.name}") for column in table.c}
+            update = table.update().where(table.c.uid == sa.bindparam("new_uid")).values(columns)
+            run(update, [{f"new_{name}": value for name, value in row.items()} for row in differ])
         return _change(current, result)
 
     def remove_devices(self, wanted: Iterable[str]) -> Change:
