@@ -16,6 +16,7 @@ PACKAGES = {
     "kubernetes": "kubernetes",
     "sqlalchemy": "SQLAlchemy",
     "jmespath": "jmespath",
+    "bcrypt": "bcrypt",
     "cryptography": "cryptography",
 }
 

@@ -96,7 +96,9 @@ class Issuer:
         elif reason:
             self._converge([manifests.authority(self._ca)], [stored])
         self._converge([manifests.public_authority(self._ca.certificate)])
-        return {**self._note("service CA", old, self._ca, reason), "renewed": bool(reason), "reason": reason}
+        facts = self._note("service CA", old, self._ca, reason)
+        public = self._ca.certificate.decode()
+        return {**facts, "certificate": public, "renewed": bool(reason), "reason": reason}
 
     def leaf(self, leaf: Leaf, renew_before_days: int) -> dict[str, Any]:
         """Make sure of one certificate. Returns what may be said about it."""
