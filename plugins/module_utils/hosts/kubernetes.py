@@ -1,0 +1,142 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Docker Engine and Kubernetes as they are on a host: what runs, what was installed with which addresses and networks."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import re
+import socket
+from datetime import datetime, timezone
+from typing import Any
+
+from .reading import Root
+
+DOCKER_SOCKET = "/var/run/docker.sock"
+MANIFESTS = "/etc/kubernetes/manifests"
+CLUSTER_FILE = "/etc/kubernetes/kraf-cluster.json"
+CLIENT_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def ask_docker(path: str, socket_path: str = DOCKER_SOCKET, timeout: float = 20) -> Any:
+    """What Docker Engine answers to one GET; None when it does not run."""
+    connection = _UnixConnection(socket_path, timeout)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return json.loads(answer.read()) if answer.status == 200 else None
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+
+
+def docker(root: Root) -> dict[str, Any]:
+    """Docker Engine's own word about itself; empty values when it does not answer."""
+    info = ask_docker("/info", root.at(DOCKER_SOCKET)) or {}
+    return {
+        "running": bool(info),
+        "version": info.get("ServerVersion", ""),
+        "cgroup_driver": info.get("CgroupDriver", ""),
+        "live_restore": bool(info.get("LiveRestoreEnabled", False)),
+        "storage_driver": info.get("Driver", ""),
+    }
+
+
+def kubernetes(root: Root) -> dict[str, Any]:
+    """The cluster that this host belongs to, as its own files say it; empty values when it belongs to none."""
+    api = root.text(f"{MANIFESTS}/kube-apiserver.yaml")
+    manager = root.text(f"{MANIFESTS}/kube-controller-manager.yaml")
+    authority = root.data("/etc/kubernetes/pki/ca.crt")
+    server = re.search(r"server: (\S+)", root.text("/etc/kubernetes/kubelet.conf"))
+    try:
+        cluster = json.loads(root.text(CLUSTER_FILE) or "{}")
+    except ValueError:
+        cluster = {}
+    return {
+        "control": root.exists("/etc/kubernetes/admin.conf"),
+        "initialised": root.exists("/etc/kubernetes/kraf-initialised"),
+        "joined": root.exists("/etc/kubernetes/kubelet.conf"),
+        "cluster_name": str(cluster.get("name", "")),
+        "version": str(cluster.get("version", "")),
+        "server": server.group(1) if server else "",
+        "authority": hashlib.sha256(authority).hexdigest() if authority else "",
+        "advertise_address": _flag(api, "advertise-address"),
+        "service_cidr": _flag(api, "service-cluster-ip-range"),
+        "pod_cidr": _flag(manager, "cluster-cidr"),
+        "cni_plugins": root.text("/opt/cni/bin/.kraf-checksum").strip(),
+        "certificates": certificates(root),
+    }
+
+
+def _flag(manifest: str, name: str) -> str:
+    found = re.search(rf"--{name}=(\S+)", manifest)
+    return found.group(1) if found else ""
+
+
+def certificates(root: Root) -> dict[str, float]:
+    """Days that each certificate of this host is still valid, by its path.
+
+    kubelet's own client certificate is among them: ``kubeadm certs renew`` does not cover it.
+    """
+    paths = [
+        f"{folder}/{name}"
+        for folder in ("/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd")
+        for name in root.names(folder)
+        if name.endswith(".crt")
+    ]
+    days = {}
+    for path in [*paths, CLIENT_CERTIFICATE]:
+        end = not_after(root.text(path))
+        if end:
+            days[path] = round((end - datetime.now(timezone.utc)).total_seconds() / 86400, 1)
+    return days
+
+
+def not_after(pem: str) -> datetime | None:
+    """End of validity of the first certificate in a PEM text; None when there is none.
+
+    The standard library offers no public way to decode a certificate, so its DER is walked to the field that RFC 5280
+    (section 4.1) puts fifth: version, serial number, signature, issuer, validity.
+    """
+    import ssl
+
+    found = re.search(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", pem, re.DOTALL)
+    if not found:
+        return None
+    der = ssl.PEM_cert_to_DER_cert(found.group(0))
+    _, outer, _ = _element(der, 0)
+    _, position, _ = _element(der, outer)
+    for _field in range(4):
+        _, _, position = _element(der, position)
+    _, inside, _ = _element(der, position)
+    _, _, second = _element(der, inside)
+    kind, begin, end = _element(der, second)
+    text = der[begin:end].decode("ascii")
+    form = "%y%m%d%H%M%SZ" if kind == 0x17 else "%Y%m%d%H%M%SZ"
+    return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
+
+
+def _element(der: bytes, position: int) -> tuple[int, int, int]:
+    """Tag, begin and end of the content of the DER element at a position."""
+    kind, length, begin = der[position], der[position + 1], position + 2
+    if length & 0x80:
+        octets = length & 0x7F
+        length = int.from_bytes(der[begin : begin + octets], "big")
+        begin += octets
+    return kind, begin, begin + length

@@ -1,0 +1,190 @@
+#!/usr/bin/python
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: What a host brings along for Docker and Kubernetes
+version_added: 0.1.0
+author: kraf.edge contributors (@kraf-edge)
+description:
+  - Reads, in one call and with the standard library alone, everything that the preflights of the roles C(kraf.edge.docker) and
+    C(kraf.edge.kubernetes) judge, so that a play needs one task for it and not thirty.
+  - Changes nothing. A VXLAN link is made and taken away again where the kernel's support is asked for.
+options:
+  controller_time:
+    description: The controller's clock, in seconds since 1970. Without it no skew is measured.
+    type: float
+  clock_limit:
+    description: Skew in seconds up to which the clocks count as equal.
+    type: float
+    default: 30
+  clock_wait:
+    description: How long, in seconds, to wait for a clock that is further off, since a host without a battery gets its time late.
+    type: float
+    default: 0
+  packages:
+    description: Debian packages to look for.
+    type: list
+    elements: str
+    default: []
+  programs:
+    description: Paths of programs whose sha256 is wanted.
+    type: list
+    elements: path
+    default: []
+  units:
+    description: Names of systemd services, without C(.service).
+    type: list
+    elements: str
+    default: [docker, kubelet]
+  names:
+    description: Host names to resolve on this host.
+    type: list
+    elements: str
+    default: []
+  addresses:
+    description: Addresses that would do as this host's address in the cluster, the best first. One that it does not have is passed over.
+    type: list
+    elements: str
+    default: []
+  connect:
+    description:
+      - Places to which a TCP connection must be possible. With this option nothing else is read.
+      - Tried again until O(connect_limit) seconds have passed.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: What is there, for the message.
+        type: str
+        required: true
+      address:
+        description: Its address.
+        type: str
+        required: true
+      port:
+        description: Its TCP port.
+        type: int
+        required: true
+  connect_limit:
+    description: How long to try, in seconds.
+    type: float
+    default: 30
+attributes:
+  check_mode:
+    description: Reads only, so it does the same in check mode.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: See what the host is like
+  kraf.edge.host_info:
+    controller_time: "{{ now().timestamp() }}"
+    packages: [docker.io]
+  register: found
+
+- name: Fail with everything that is wrong
+  ansible.builtin.assert:
+    that: complaints | length == 0
+    fail_msg: "{{ complaints | join('\n') }}"
+  vars:
+    complaints: "{{ {inventory_hostname: found.host} | kraf.edge.host_complaints('docker') }}"
+"""
+
+RETURN = r"""
+host:
+  description: What was found. Empty with O(connect).
+  returned: success
+  type: dict
+  sample:
+    architecture: arm64
+    hostname: worker1
+    clock: {skew: 0.2}
+    cgroup: {version: 2, memory: true, cause: "", file: "", line: ""}
+    swap: {active: [], fstab: [], units: []}
+unreached:
+  description: Those of O(connect) that could not be reached.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: worker2, address: 10.244.2.0, port: 10250}]
+"""
+
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.kraf.edge.plugins.module_utils.core import module as frame
+from ansible_collections.kraf.edge.plugins.module_utils.hosts import kubernetes, network, plan, reading, system
+
+STRINGS = {"type": "list", "elements": "str", "default": []}
+CONNECT = {
+    "name": {"type": "str", "required": True},
+    "address": {"type": "str", "required": True},
+    "port": {"type": "int", "required": True},
+}
+SPEC = {
+    "controller_time": {"type": "float"},
+    "clock_limit": {"type": "float", "default": 30},
+    "clock_wait": {"type": "float", "default": 0},
+    "packages": STRINGS,
+    "programs": {"type": "list", "elements": "path", "default": []},
+    "units": {"type": "list", "elements": "str", "default": ["docker", "kubelet"]},
+    "names": STRINGS,
+    "addresses": STRINGS,
+    "connect": {"type": "list", "elements": "dict", "default": [], "options": CONNECT},
+    "connect_limit": {"type": "float", "default": 30},
+}
+
+
+def look(options: dict[str, Any], root: reading.Root) -> dict[str, Any]:
+    """Everything that the preflights judge."""
+    addresses, tables = network.addresses(), network.iptables(root)
+    return {
+        **system.identity(root),
+        "clock": system.clock(options["controller_time"], options["clock_limit"], options["clock_wait"]),
+        "cgroup": system.cgroup(root),
+        "swap": system.swap(root),
+        "modules": system.kernel_modules(root),
+        "packages": system.packages(root, options["packages"]),
+        "lock_holder": system.lock_holder(root),
+        "apparmor": system.apparmor(root),
+        "programs": system.checksums(root, options["programs"]),
+        "proxies": system.proxies(root, os.environ),
+        "units": system.units(options["units"]),
+        "addresses": addresses,
+        "address": network.primary(addresses, options["addresses"]),
+        "nameservers": network.nameservers(root),
+        "names": network.resolve(options["names"]),
+        "sysctls": network.sysctls(root),
+        "iptables": {**tables, "wanted": plan.iptables_backend(tables)},
+        "vxlan": network.vxlan(root),
+        "docker": kubernetes.docker(root),
+        "kubernetes": kubernetes.kubernetes(root),
+    }
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    options = module.params
+    if options["connect"]:
+        return {
+            "changed": False,
+            "host": {},
+            "unreached": network.unreached(options["connect"], options["connect_limit"]),
+        }
+    return {"changed": False, "host": look(options, reading.Root()), "unreached": []}
+
+
+def main() -> None:
+    frame.run(SPEC, body)
+
+
+if __name__ == "__main__":
+    main()
