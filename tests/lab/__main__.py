@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit(f"lab: Python {sys.version.split()[0]} is older than 3.11; run it with PYTHON=python3.11")
+
 import argparse
 import contextlib
 import os
 import shutil
 import signal
-import sys
 
 from . import doctor, hosts, machine, mirror, programs, settings
 from .engine import Engine
@@ -19,13 +23,13 @@ from .steps import LabError, locked, run, say, step
 def up(lab: Settings, arguments: argparse.Namespace) -> None:
     """Brings the lab up; what is up already stays."""
     doctor.check(lab)
-    lab.root.mkdir(parents=True, exist_ok=True)
-    lab.root.chmod(0o700)
-    changes = machine.Changes(lab)
-    machine.install_tools(changes)
+    with locked(lab.cache / "lab.lock"):
+        lab.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        machine.install_tools(machine.Changes(lab))
     if lab.source == "build":
+        # Minutes in a cold cache; other labs of this machine are not held up meanwhile.
         programs.build(lab, mirror.needed_programs())
-    with locked(lab.root / "lock"):
+    with locked(lab.cache / "lab.lock"):
         changes = machine.Changes(lab)
         machine.apply(lab, changes)
         engine = Engine(lab)
@@ -50,7 +54,7 @@ def down(lab: Settings, arguments: argparse.Namespace) -> None:
     if not lab.root.exists():
         say("nothing to remove")
         return
-    with locked(lab.root / "lock"):
+    with locked(lab.cache / "lab.lock"):
         changes, engine = machine.Changes(lab), Engine(lab)
         if changes.of("namespace"):
             # Containers, volumes and loop devices are known to the engine; one that died is needed once more.
@@ -58,14 +62,16 @@ def down(lab: Settings, arguments: argparse.Namespace) -> None:
             engine.start()
             hosts.Lab(lab, engine).remove()
             machine.remove_route(lab, changes)
-            left = engine.docker("ps", "--all", "--filter", f"label={hosts.LABEL}", "--format", "{{.Names}}").stdout.split()
+            left = engine.docker(
+                "ps", "--all", "--filter", f"label={hosts.LABEL}", "--format", "{{.Names}}"
+            ).stdout.split()
             if left:
                 say(f"the engine stays for {' '.join(left)}")
                 return
         engine.stop()
         machine.undo(lab, changes)
-        shutil.rmtree(lab.state, ignore_errors=True)
-    shutil.rmtree(lab.root, ignore_errors=True)
+        shutil.rmtree(lab.root)
+    say(f"the lab is gone; {lab.cache} keeps what was built")
 
 
 def clean(lab: Settings, arguments: argparse.Namespace) -> None:
@@ -83,13 +89,15 @@ def build(lab: Settings, arguments: argparse.Namespace) -> None:
 
 
 def publish(lab: Settings, arguments: argparse.Namespace) -> None:
-    """Builds an image from a folder, on BASE if it has that argument, and pushes it to the lab's mirror; prints its reference there."""
+    """Builds an image from a folder (build argument BASE: the mirror's Debian), pushes it to the mirror, prints its name."""
     engine = Engine(lab)
     registry = hosts.Lab(lab, engine).registry
     reference = f"{registry}/{arguments.name}"
     base = f"BASE={registry}/docker.io/library/debian:bookworm-slim"
     with step(f"image {arguments.name}"):
-        engine.docker("build", "--quiet", "--network", "host", "--build-arg", base, "--tag", reference, arguments.folder)
+        engine.docker(
+            "build", "--quiet", "--network", "host", "--build-arg", base, "--tag", reference, arguments.folder
+        )
         engine.docker("push", "--quiet", reference)
     print(reference)
 

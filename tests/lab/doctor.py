@@ -46,28 +46,47 @@ def judge(found: Machine, source: str) -> list[str]:
     checks = [
         (found.root, "not root: the lab makes network namespaces and mounts; run it as root"),
         (found.system == "Linux", f"{found.system} is not Linux: run the lab in a Linux machine"),
-        (found.python >= (3, 11), f"Python {found.python[0]}.{found.python[1]} is older than 3.11: install Python 3.11 or later"),
-        (found.memory_gib >= MIN_MEMORY_GIB,
-         f"{found.memory_gib:.1f} GiB of memory are available, {MIN_MEMORY_GIB:.0f} are needed: stop what uses it, or take a larger machine"),
+        (
+            found.python >= (3, 11),
+            f"Python {found.python[0]}.{found.python[1]} is older than 3.11: install Python 3.11 or later",
+        ),
+        (
+            found.memory_gib >= MIN_MEMORY_GIB,
+            f"{found.memory_gib:.1f} GiB of memory, {MIN_MEMORY_GIB:.0f} are needed: take a larger machine",
+        ),
         (found.cores >= MIN_CORES, f"{found.cores} CPU core, {MIN_CORES} are needed: take a larger machine"),
-        (found.disk_gib >= MIN_DISK_GIB,
-         f"{found.disk_gib:.0f} GiB of disk are free, {MIN_DISK_GIB:.0f} are needed: set KRAF_LAB_CACHE and KRAF_LAB_ROOT to a larger disk"),
-        (found.cgroups in ("v1", "v2"), "no cgroups under /sys/fs/cgroup: mount cgroup2 there, or the cgroup v1 controllers"),
+        (
+            found.disk_gib >= MIN_DISK_GIB,
+            f"{found.disk_gib:.0f} GiB of disk are free, {MIN_DISK_GIB:.0f} are needed: "
+            "set KRAF_LAB_CACHE and KRAF_LAB_ROOT to a larger disk",
+        ),
+        (
+            found.cgroups in ("v1", "v2"),
+            "no cgroups under /sys/fs/cgroup: mount cgroup2 there, or the cgroup v1 controllers",
+        ),
         (found.vxlan, "the kernel has no VXLAN: load the module vxlan, or take a kernel with it"),
         (found.loop, "no /dev/loop-control: load the module loop, or take a kernel with it"),
-        (found.go or source == "upstream",
-         "the Go toolchain is not in PATH: install Go 1.21 or later, or set KRAF_LAB_SOURCE=upstream to use upstream's own files"),
-        (found.go or found.sys_resource,
-         "this machine lacks CAP_SYS_RESOURCE and the Go toolchain that builds the lab's cure for it: install Go, or grant the capability"),
+        (
+            found.go or source == "upstream",
+            "the Go toolchain is not in PATH: install Go 1.21 or later, "
+            "or set KRAF_LAB_SOURCE=upstream to use upstream's own files",
+        ),
+        (
+            found.go or found.sys_resource,
+            "this machine lacks CAP_SYS_RESOURCE and the Go toolchain that builds the lab's cure for it: "
+            "install Go, or grant the capability",
+        ),
         (found.apt, "no apt-get: the lab takes its packages from Debian; run it on Debian 12"),
     ]
     complaints = [text for good, text in checks if not good]
     complaints += [
         f"the kernel has no {name} file system: load the module {name}, or take a kernel with it"
-        for name in FILE_SYSTEMS if name not in found.file_systems
+        for name in FILE_SYSTEMS
+        if name not in found.file_systems
     ]
     complaints += [
-        f"the lab's network overlaps with this machine's route `{route}`: set KRAF_LAB_PREFIX (or KRAF_LAB_ENGINE_PREFIX) to a free network"
+        f"the lab's network overlaps with this machine's route `{route}`: "
+        "set KRAF_LAB_PREFIX (or KRAF_LAB_ENGINE_PREFIX) to a free network"
         for route in found.overlapping_routes
     ]
     return complaints
@@ -81,7 +100,7 @@ def _free_gib(path: Path) -> float:
 
 def _memory_gib() -> float:
     lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) / 2**20
+    return next(int(line.split()[1]) for line in lines if line.startswith("MemTotal:")) / 2**20
 
 
 def _cgroups() -> str:
@@ -108,9 +127,13 @@ def look(lab: Settings) -> Machine:
     linux = platform.system() == "Linux"
     for module in machine.MODULES if Path("/proc/modules").exists() and os.geteuid() == 0 else ():
         run(["modprobe", "-q", module], check=False) if shutil.which("modprobe") else None
-    known = {line.split()[-1] for line in Path("/proc/filesystems").read_text(encoding="utf-8").splitlines()} if linux else set()
+    known = (
+        {line.split()[-1] for line in Path("/proc/filesystems").read_text(encoding="utf-8").splitlines()}
+        if linux
+        else set()
+    )
     has_ip = shutil.which("ip") is not None
-    up = Path("/sys/class/net", machine.LINK).exists()
+    up = Path("/sys/class/net", lab.link).exists()
     networks = [lab.subnet] if up else [lab.subnet, f"{lab.engine_prefix}.0/24"]
     return Machine(
         root=os.geteuid() == 0,
@@ -123,7 +146,7 @@ def look(lab: Settings) -> Machine:
         file_systems=frozenset(known),
         vxlan=not has_ip or _has_vxlan(),
         loop=Path("/dev/loop-control").exists(),
-        overlapping_routes=tuple(machine.routes_overlapping(networks)) if has_ip else (),
+        overlapping_routes=tuple(machine.routes_overlapping(lab, networks)) if has_ip else (),
         go=shutil.which("go") is not None,
         apt=shutil.which("apt-get") is not None,
         sys_resource=not engine.needs_shim(),
@@ -143,7 +166,9 @@ def check(lab: Settings) -> Machine:
 def command(lab: Settings, arguments: argparse.Namespace) -> None:
     """Says whether this machine can carry the lab, and what to do where it cannot."""
     found = check(lab)
-    print(f"memory {found.memory_gib:.1f} GiB, {found.cores} cores, disk {found.disk_gib:.0f} GiB, cgroup {found.cgroups}")
+    print(
+        f"memory {found.memory_gib:.1f} GiB, {found.cores} cores, disk {found.disk_gib:.0f} GiB, cgroup {found.cgroups}"
+    )
     print(f"networks {lab.subnet} and {lab.engine_prefix}.0/24 are free")
     if found.other_engine:
         print(f"another engine listens on {found.other_engine}: it stays as it is, the lab has its own")

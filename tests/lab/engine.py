@@ -5,6 +5,7 @@ A second dockerd in the machine's namespace would flush the first one's iptables
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from .machine import NAMESPACE
+from .machine import NETNS
 from .settings import BUILD_FILES, Settings
 from .steps import LabError, digest, partial_folder, run, say, step, write
 
@@ -35,10 +36,16 @@ def shim(settings: Settings) -> Path:
     target = settings.programs / f"shim-{digest(source)}"
     if not target.exists():
         if not shutil.which("go"):
-            raise LabError("this machine lacks CAP_SYS_RESOURCE, and the lab's cure for it needs the Go toolchain in PATH: install Go")
+            raise LabError(
+                "this machine lacks CAP_SYS_RESOURCE, and the lab's cure for it needs Go in PATH: install Go"
+            )
         with partial_folder(settings.programs / "shim.build") as scratch:
             environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
-            run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", scratch / "shim", "."], cwd=source, env=environment)
+            run(
+                ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", scratch / "shim", "."],
+                cwd=source,
+                env=environment,
+            )
             os.replace(scratch / "shim", target)
     return target
 
@@ -114,9 +121,22 @@ class Engine:
 
     def _spawn(self, root: Path, unpacked: Path) -> None:
         prefix = self.settings.engine_prefix
-        arguments = ["--data-root", root / "docker", "--exec-root", root / "exec", "--pidfile", self.pid_file,
-                     "--host", f"unix://{self.settings.socket}", "--bip", f"{prefix}.129/25",
-                     "--log-opt", "max-size=10m", "--log-opt", "max-file=2"]
+        arguments = [
+            "--data-root",
+            root / "docker",
+            "--exec-root",
+            root / "exec",
+            "--pidfile",
+            self.pid_file,
+            "--host",
+            f"unix://{self.settings.socket}",
+            "--bip",
+            f"{prefix}.129/25",
+            "--log-opt",
+            "max-size=10m",
+            "--log-opt",
+            "max-file=2",
+        ]
         for network in PRIVATE_NETWORKS:
             arguments += ["--insecure-registry", network]
         if needs_shim():
@@ -127,18 +147,33 @@ class Engine:
             arguments += ["--add-runtime", f"kraf-lab={installed}", "--default-runtime", "kraf-lab"]
         write(root / "daemon.json", "{}\n")
         environment = {**os.environ, "PATH": f"{unpacked}/usr/sbin:{unpacked}/usr/bin:{os.environ['PATH']}"}
-        command = ["nsenter", f"--net=/var/run/netns/{NAMESPACE}", unpacked / "usr/sbin/dockerd",
-                   "--config-file", root / "daemon.json", *arguments]
+        command = [
+            "nsenter",
+            f"--net={NETNS / self.settings.namespace}",
+            unpacked / "usr/sbin/dockerd",
+            "--config-file",
+            root / "daemon.json",
+            *arguments,
+        ]
         with open(self.log, "ab") as log:
-            subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                             cwd="/", env=environment, start_new_session=True)
+            subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=environment,
+                start_new_session=True,
+            )
 
     def _wait_until_it_answers(self, seconds: float = 60) -> None:
         limit = time.monotonic() + seconds
         while not self.answers():
             if time.monotonic() > limit:
                 tail = "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-                raise LabError(f"the lab's engine does not answer after {seconds:.0f} s; the end of {self.log}:\n{tail}")
+                raise LabError(
+                    f"the lab's engine does not answer after {seconds:.0f} s; the end of {self.log}:\n{tail}"
+                )
             time.sleep(0.2)
 
     def stop(self) -> None:
@@ -176,16 +211,8 @@ class Engine:
                 if b"containerd" in arguments[0] and any(argument.startswith(mark) for argument in arguments):
                     left.append(int(folder.name))
             for pid in left:
-                with_suppressed_kill(pid, signal_number)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal_number)
             if not left:
                 return
             time.sleep(1)
-
-
-def with_suppressed_kill(pid: int, number: int) -> None:
-    """Sends a signal to a process that may have ended meanwhile."""
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
-

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import mirror
-from .engine import Engine
+from .engine import Engine, needs_shim
 from .images import Builder
 from .settings import Host, Settings
 from .steps import LabError, run, say, step, write
 
-SSH_OPTIONS = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-               "-o", "BatchMode=yes", "-o", "ConnectTimeout=3")
+SSH_OPTIONS = (
+    "-o",
+    "StrictHostKeyChecking=no",
+    "-o",
+    "UserKnownHostsFile=/dev/null",
+    "-o",
+    "LogLevel=ERROR",
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    "ConnectTimeout=3",
+)
 LABEL = "kraf.lab"
 
 
@@ -46,7 +56,9 @@ class Lab:
 
     def names(self) -> list[str]:
         """Containers of this lab, whichever settings made them."""
-        listed = self.engine.docker("ps", "--all", "--filter", f"label={LABEL}={self.settings.name}", "--format", "{{.Names}}")
+        listed = self.engine.docker(
+            "ps", "--all", "--filter", f"label={LABEL}={self.settings.name}", "--format", "{{.Names}}"
+        )
         return listed.stdout.split()
 
     def network(self) -> None:
@@ -74,8 +86,18 @@ class Lab:
             self.engine.docker("rm", "--force", "--volumes", full)
             found = None
         if not found:
-            self.engine.docker("create", "--name", full, "--hostname", name, "--network", self.settings.name,
-                               "--label", f"{LABEL}={self.settings.name}", *arguments)
+            self.engine.docker(
+                "create",
+                "--name",
+                full,
+                "--hostname",
+                name,
+                "--network",
+                self.settings.name,
+                "--label",
+                f"{LABEL}={self.settings.name}",
+                *arguments,
+            )
             for path, text in prepare.items():
                 self._put(full, path, text)
         if not found or not found["State"]["Running"]:
@@ -110,7 +132,9 @@ class Lab:
     def start_hosts(self, builder: Builder) -> None:
         """Starts every host that does not run, and waits until all answer by SSH."""
         hosts = self.settings.hosts
-        images = {name: builder.own(name) for name in sorted({"device" if host.is_device else "host" for host in hosts})}
+        images = {
+            name: builder.own(name) for name in sorted({"device" if host.is_device else "host" for host in hosts})
+        }
         with step(f"start {' '.join(host.name for host in hosts)}"):
             for host in hosts:
                 self._start_host(host, images["device" if host.is_device else "host"])
@@ -120,8 +144,19 @@ class Lab:
     def _start_host(self, host: Host, image: str) -> None:
         full = container_name(self.settings, host.name)
         # With a restart policy `reboot` inside a host is a reboot; `docker stop` still takes it away.
-        arguments = ["--ip", host.address, "--privileged", "--cgroupns", "private", "--restart", "unless-stopped",
-                     "--tmpfs", "/run", "--tmpfs", "/tmp:exec"]
+        arguments = [
+            "--ip",
+            host.address,
+            "--privileged",
+            "--cgroupns",
+            "private",
+            "--restart",
+            "unless-stopped",
+            "--tmpfs",
+            "/run",
+            "--tmpfs",
+            "/tmp:exec",
+        ]
         for folder in ("docker", "kubelet"):
             arguments += ["--volume", f"{full}-{folder}:/var/lib/{folder}"]
         if Path("/lib/modules").exists():
@@ -131,11 +166,27 @@ class Lab:
         if host.is_device:
             arguments += ["--cpus", self.settings.device_cpus]
         public = self.settings.ssh_key.with_name("ssh_key.pub").read_text(encoding="utf-8")
-        self._container(host.name, [*arguments, image], {"/root/.ssh/authorized_keys": public})
+        files = {"/root/.ssh/authorized_keys": public}
+        docker = self._docker_settings(host)
+        if docker:
+            files["/etc/docker/daemon.json"] = json.dumps(docker, indent=2) + "\n"
+        self._container(host.name, [*arguments, image], files)
+
+    def _docker_settings(self, host: Host) -> dict[str, object]:
+        """Docker's settings that a host starts with: the lab's runtime; a device's owner pulls from the mirror."""
+        content: dict[str, object] = {}
+        if needs_shim():
+            content["runtimes"] = {"kraf-lab": {"path": "/usr/local/sbin/kraf-lab-runc"}}
+            content["default-runtime"] = "kraf-lab"
+        if host.is_device:
+            content["insecure-registries"] = [self.registry]
+        return content
 
     def wait_for_ssh(self, host: Host) -> None:
-        _wait(f"SSH of {host.name} ({host.address})",
-              lambda: run(ssh_command(self.settings, host, "true"), check=False).returncode == 0)
+        _wait(
+            f"SSH of {host.name} ({host.address})",
+            lambda: run(ssh_command(self.settings, host, "true"), check=False).returncode == 0,
+        )
 
     def remove(self) -> None:
         """Removes all that this lab has in the engine, loop devices of its hosts included."""
@@ -168,10 +219,12 @@ class Lab:
 
 
 def _http_answers(url: str) -> bool:
-    return run(["curl", "--noproxy", "*", "-fsS", "-o", "/dev/null", "--max-time", "3", url], check=False).returncode == 0
+    return (
+        run(["curl", "--noproxy", "*", "-fsS", "-o", "/dev/null", "--max-time", "3", url], check=False).returncode == 0
+    )
 
 
-def _wait(what: str, ready, seconds: float = 120) -> None:  # type: ignore[no-untyped-def]
+def _wait(what: str, ready: Callable[[], bool], seconds: float = 120) -> None:
     limit = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > limit:

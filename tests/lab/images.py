@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import platform
 import re
 import shutil
-import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,12 @@ UPSTREAM = (
     Image(f"registry.k8s.io/pause:{pins.PAUSE}", "pause", "", _one("pause")),
     Image(f"registry.k8s.io/coredns/coredns:{pins.COREDNS}", "coredns", "debian", _one("coredns")),
     Image(f"docker.io/flannel/flannel:{pins.FLANNEL}", "flannel", "network", _one("flanneld")),
-    Image(f"docker.io/flannel/flannel-cni-plugin:{pins.FLANNEL_CNI_IMAGE}", "flannel-cni-plugin", "debian", (("flannel-cni", "flannel"),)),
+    Image(
+        f"docker.io/flannel/flannel-cni-plugin:{pins.FLANNEL_CNI_IMAGE}",
+        "flannel-cni-plugin",
+        "debian",
+        (("flannel-cni", "flannel"),),
+    ),
     Image(f"docker.io/library/registry:{pins.IMAGE_REGISTRY}", "registry", "debian"),
     Image(f"docker.io/library/debian:{SUITE}-slim", "", "debian"),
 )
@@ -76,7 +81,10 @@ def apt_sources(folder: Path = Path("/etc/apt")) -> str:
                 if match and _is_debian(match[1], match[2]):
                     stanzas.append((match[1], match[2], match[3]))
     if not any(SUITE in suites.split() for _, suites, _ in stanzas):
-        raise LabError(f"no apt source of Debian {SUITE} under {folder}: the lab takes its packages from the machine's own sources; add one")
+        raise LabError(
+            f"no apt source of Debian {SUITE} under {folder}: "
+            "the lab takes its packages from the machine's own sources; add one"
+        )
     keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
     return "\n".join(
         f"Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: {components}\nSigned-By: {keyring}\n"
@@ -103,7 +111,11 @@ def root_file_system(settings: Settings) -> Path:
     target = settings.cache / "images" / f"rootfs-{SUITE}-{digest(sources, extra)}.tar"
     if target.exists():
         return target
-    address = next(re.search(r"URIs: (\S+)", block)[1] for block in sources.split("\n\n") if re.search(rf"Suites:.*\b{SUITE}(\s|$)", block))
+    address = next(
+        re.search(r"URIs: (\S+)", block)[1]
+        for block in sources.split("\n\n")
+        if re.search(rf"Suites:.*\b{SUITE}(\s|$)", block)
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     with step(f"debootstrap {SUITE}"), partial_folder(target.with_suffix(".root")) as folder:
         tree = folder / "root"
@@ -133,7 +145,7 @@ class Builder:
         self.keys: dict[str, str] = {}
 
     def own(self, name: str) -> str:
-        """Reference of one of the lab's own images (debian, network, host, device, mirror), built, or loaded from the cache."""
+        """Reference of an image of the lab's own (debian, network, host, device, mirror), built or loaded."""
         reference = f"kraf-lab/{name}:{self.key(name)}"
         if self.engine.inspect("image", reference):
             return reference
@@ -151,7 +163,10 @@ class Builder:
         base = self.own(BASES[name])
         with step(f"build image {name}"), self._context(FILES / name) as context:
             if name == "host":
-                self._add_shim(context)
+                (context / "sbin").mkdir()
+                if needs_shim():
+                    # Docker inside a host meets the same limits as the lab's engine.
+                    shutil.copy2(shim(self.settings), context / "sbin/kraf-lab-runc")
             self._build(context, reference, base)
         if name != "network":
             self._save(reference, saved)
@@ -167,19 +182,10 @@ class Builder:
                 self.keys[name] = digest(self.key(BASES[name]), FILES / name, *marks)
         return self.keys[name]
 
-    def _add_shim(self, context: Path) -> None:
-        """Docker inside a host meets the same limits as the lab's engine."""
-        for folder in ("etc/docker", "sbin"):
-            (context / folder).mkdir(parents=True)
-        if needs_shim():
-            shutil.copy2(shim(self.settings), context / "sbin/kraf-lab-runc")
-            runtime = {"runtimes": {"kraf-lab": {"path": "/usr/local/sbin/kraf-lab-runc"}}, "default-runtime": "kraf-lab"}
-            (context / "etc/docker/daemon.json").write_text(json.dumps(runtime, indent=2) + "\n", encoding="utf-8")
-
     @contextlib.contextmanager
     def _context(self, files: Path, members: tuple[tuple[str, str], ...] = ()) -> Iterator[Path]:
         """A build context: the image's own files, and programs under bin/ as (program, file name)."""
-        with partial_folder(self.settings.cache / "build" / f"image-{files.name}-{os.getpid()}") as folder:
+        with partial_folder(self.settings.cache / "build" / f"image-{files.name}") as folder:
             context = folder / "context"
             shutil.copytree(files, context)
             (context / "bin").mkdir(exist_ok=True)
@@ -197,6 +203,9 @@ class Builder:
         with partial_folder(target) as folder:
             self.engine.docker("save", "--output", folder / "image.tar", reference)
             os.replace(folder / "image.tar", target)
+        for older in target.parent.glob(f"{target.name.rsplit('-', 1)[0]}-*.tar"):
+            if older != target:
+                older.unlink()
 
     def publish(self, registry: str) -> None:
         """Pushes upstream's images to the mirror's registry as far as it lacks them."""
@@ -205,7 +214,7 @@ class Builder:
         for image in UPSTREAM:
             key = self._upstream_key(image)
             mark = published / re.sub(r"[/:]", "_", image.name)
-            if mark.exists() and mark.read_text(encoding="utf-8") == key and self.served(registry, image.name):
+            if mark.exists() and mark.read_text(encoding="utf-8") == key and image_served(registry, image.name):
                 continue
             with step(f"image {image.name}"):
                 target = f"{registry}/{image.name}"
@@ -225,10 +234,6 @@ class Builder:
             parts.append(digest(FILES / image.files))
         return digest(*parts, *(f"{name}:{_program_version(name)}" for name, _ in image.programs))
 
-    def served(self, registry: str, name: str) -> bool:
-        """True when a registry has this image."""
-        return image_served(registry, name)
-
 
 BASES = {"network": "debian", "host": "debian", "device": "host", "mirror": "debian"}
 
@@ -239,12 +244,11 @@ def _program_version(name: str) -> str:
 
 def image_served(registry: str, name: str) -> bool:
     """True when a registry without TLS answers for this image."""
-    import urllib.error
-    import urllib.request
-
     repository, tag = name.rsplit(":", 1)
     accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
-    request = urllib.request.Request(f"http://{registry}/v2/{repository}/manifests/{tag}", method="HEAD", headers=accept)
+    request = urllib.request.Request(
+        f"http://{registry}/v2/{repository}/manifests/{tag}", method="HEAD", headers=accept
+    )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=10) as answer:
@@ -262,5 +266,3 @@ def pause(settings: Settings) -> Path:
             run(["gcc", "-Os", "-static", "-s", "-o", folder / "pause", source])
             os.replace(folder / "pause", target)
     return target
-
-

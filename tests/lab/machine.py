@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import shutil
 from pathlib import Path
@@ -9,10 +10,7 @@ from pathlib import Path
 from .settings import Settings
 from .steps import LabError, output, run, say, write
 
-NAMESPACE = "kraf-lab"
-LINK = "kraf-lab0"
-PEER = "kraf-lab1"
-COMMENT = ("-m", "comment", "--comment", "kraf-lab")
+NETNS = Path("/var/run/netns")
 MODULES = ("overlay", "br_netfilter", "vxlan", "loop", "fuse", "ip_tables", "ip_set", "xt_conntrack", "xfs")
 
 # What the lab sets: several hosts with systemd and kubelet share the machine's limits.
@@ -22,8 +20,14 @@ SYSCTLS = {
     "fs.inotify.max_user_watches": 524288,
 }
 # What kubelet sets in its host, and the hosts share with the machine; put back at the end.
-SHARED_SYSCTLS = ("vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops",
-                  "kernel.keys.root_maxkeys", "kernel.keys.root_maxbytes")
+SHARED_SYSCTLS = (
+    "vm.overcommit_memory",
+    "vm.panic_on_oom",
+    "kernel.panic",
+    "kernel.panic_on_oops",
+    "kernel.keys.root_maxkeys",
+    "kernel.keys.root_maxbytes",
+)
 
 # Machine package of each tool that the lab runs.
 TOOLS = {
@@ -73,7 +77,7 @@ class Changes:
             "sysctl": "sysctl {name} set, {old} before",
             "shared-sysctl": "sysctl {name} may be set by a kubelet in the lab, {old} before",
             "module": "kernel module {name} loaded",
-            "namespace": "network namespace {name}, with the veth pair " + f"{LINK}, {PEER}",
+            "namespace": "network namespace {name}, with the veth pair {name}0, {name}1",
             "rule": "iptables rule {name}",
             "route": "route {name}",
             "package": "Debian package {name} installed (stays)",
@@ -87,20 +91,25 @@ def install_tools(changes: Changes) -> None:
     if not missing:
         return
     if not shutil.which("apt-get"):
-        raise LabError(f"missing on this machine: {', '.join(missing)}; install them, the lab can do it only with apt-get")
+        raise LabError(
+            f"missing on this machine: {', '.join(missing)}; install them, the lab can do it only with apt-get"
+        )
     say(f"install {' '.join(missing)}")
-    run(["apt-get", "update", "-q"])
     for package in missing:
         changes.add("package", package)
-    run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing])
+    # An interrupted run may have left dpkg half-way, or still at work.
+    run(["dpkg", "--configure", "-a"])
+    run(["apt-get", "update", "-q"])
+    run(["apt-get", "install", "-y", "-q", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends", *missing])
 
 
 def _rules(settings: Settings) -> list[tuple[str, ...]]:
     """Table and rule: traffic of the lab passes whatever the machine's policy is, and leaves under its address."""
+    link, comment = settings.link, ("-m", "comment", "--comment", settings.engine)
     return [
-        ("filter", "FORWARD", "-i", LINK, *COMMENT, "-j", "ACCEPT"),
-        ("filter", "FORWARD", "-o", LINK, *COMMENT, "-j", "ACCEPT"),
-        ("nat", "POSTROUTING", "-s", f"{settings.engine_prefix}.0/30", "!", "-o", LINK, *COMMENT, "-j", "MASQUERADE"),
+        ("filter", "FORWARD", "-i", link, *comment, "-j", "ACCEPT"),
+        ("filter", "FORWARD", "-o", link, *comment, "-j", "ACCEPT"),
+        ("nat", "POSTROUTING", "-s", f"{settings.engine_prefix}.0/30", "!", "-o", link, *comment, "-j", "MASQUERADE"),
     ]
 
 
@@ -125,20 +134,23 @@ def apply(settings: Settings, changes: Changes) -> None:
             if module not in loaded and not Path("/sys/module", module).exists():
                 changes.add("module", module)
                 run(["modprobe", "-q", module], check=False)
-    changes.add("namespace", NAMESPACE)
-    if not Path("/var/run/netns", NAMESPACE).exists():
-        run(["ip", "netns", "add", NAMESPACE])
-    if run(["ip", "link", "show", LINK], check=False).returncode:
-        run(["ip", "link", "add", LINK, "type", "veth", "peer", "name", PEER, "netns", NAMESPACE])
-    inside = ["ip", "-n", NAMESPACE]
-    run(["ip", "address", "replace", f"{settings.engine_prefix}.1/30", "dev", LINK])
-    run(["ip", "link", "set", LINK, "up"])
-    run([*inside, "address", "replace", f"{settings.engine_prefix}.2/30", "dev", PEER])
-    run([*inside, "link", "set", PEER, "up"])
+    namespace, link, peer = settings.namespace, settings.link, settings.peer
+    changes.add("namespace", namespace)
+    if run(["nsenter", f"--net={NETNS / namespace}", "true"], check=False).returncode:
+        # Also what a killed `ip netns add` leaves: a file that is no namespace.
+        (NETNS / namespace).unlink(missing_ok=True)
+        run(["ip", "netns", "add", namespace])
+    if run(["ip", "link", "show", link], check=False).returncode:
+        run(["ip", "link", "add", link, "type", "veth", "peer", "name", peer, "netns", namespace])
+    inside = ["ip", "-n", namespace]
+    run(["ip", "address", "replace", f"{settings.engine_prefix}.1/30", "dev", link])
+    run(["ip", "link", "set", link, "up"])
+    run([*inside, "address", "replace", f"{settings.engine_prefix}.2/30", "dev", peer])
+    run([*inside, "link", "set", peer, "up"])
     run([*inside, "link", "set", "lo", "up"])
     run([*inside, "route", "replace", "default", "via", f"{settings.engine_prefix}.1"])
     # Before dockerd starts: it sets the policy of FORWARD to DROP where it has to switch forwarding on itself.
-    run(["nsenter", f"--net=/var/run/netns/{NAMESPACE}", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"])
+    run(["nsenter", f"--net={NETNS / namespace}", "sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"])
     for rule in _rules(settings):
         changes.add("rule", " ".join(rule))
         if _rule("-C", rule, check=False):
@@ -153,7 +165,9 @@ def add_route(settings: Settings, changes: Changes) -> None:
 
 def remove_route(settings: Settings, changes: Changes) -> None:
     run(["ip", "route", "delete", settings.subnet], check=False)
-    changes.entries = [entry for entry in changes.entries if (entry["kind"], entry["name"]) != ("route", settings.subnet)]
+    changes.entries = [
+        entry for entry in changes.entries if (entry["kind"], entry["name"]) != ("route", settings.subnet)
+    ]
     changes.save()
 
 
@@ -164,10 +178,10 @@ def undo(settings: Settings, changes: Changes) -> None:
         while not _rule("-C", rule, check=False):
             _rule("-D", rule)
     changes.forget("rule")
-    run(["ip", "link", "delete", LINK], check=False)
+    run(["ip", "link", "delete", settings.link], check=False)
     changes.forget("route")
-    if Path("/var/run/netns", NAMESPACE).exists():
-        run(["ip", "netns", "delete", NAMESPACE])
+    if (NETNS / settings.namespace).exists():
+        run(["ip", "netns", "delete", settings.namespace])
     changes.forget("namespace")
     for kind in ("sysctl", "shared-sysctl"):
         for entry in changes.of(kind):
@@ -182,16 +196,14 @@ def undo(settings: Settings, changes: Changes) -> None:
         say(f"stays on this machine: Debian package {entry['name']}")
 
 
-def routes_overlapping(networks: list[str]) -> list[str]:
+def routes_overlapping(settings: Settings, networks: list[str]) -> list[str]:
     """Routes and addresses of the machine that overlap with the lab's networks, except the lab's own."""
-    import ipaddress
-
     wanted = [ipaddress.ip_network(network) for network in networks]
     found = []
     for line in output(["ip", "-4", "route", "show", "table", "all"]).splitlines():
         fields = line.split()
         target = fields[1] if fields[0] in ("local", "broadcast", "unreachable", "blackhole") else fields[0]
-        if target == "default" or LINK in fields:
+        if target == "default" or settings.link in fields:
             continue
         try:
             network = ipaddress.ip_network(target, strict=False)

@@ -80,7 +80,9 @@ def program_path(settings: Settings, name: str) -> Path:
 def kubernetes_go_mod(upstream: str) -> str:
     """A go.mod that builds Kubernetes from outside its own repository, from the text of its go.mod."""
     if "replace (" not in upstream:
-        raise LabError(f"go.mod of {KUBERNETES_MODULE} {pins.KUBERNETES} has no replace block; the lab cannot build this version")
+        raise LabError(
+            f"go.mod of {KUBERNETES_MODULE} {pins.KUBERNETES} has no replace block; the lab cannot build this version"
+        )
     replace = upstream[upstream.index("replace (") :]
     replace = re.sub(r"=> \./staging/src/k8s\.io/(\S+)", rf"=> k8s.io/\1 {STAGING_VERSION}", replace)
     for module, version in NEWER.items():
@@ -120,13 +122,21 @@ def _module_dirs(modules: list[str]) -> list[Path]:
 def _generator(settings: Settings) -> Path:
     tool = settings.programs / f"openapi-gen-{OPENAPI_GENERATOR['k8s.io/kube-openapi']}"
     if not tool.exists():
-        _go_build(settings, _module(settings, "openapi-gen", OPENAPI_GENERATOR), {"k8s.io/kube-openapi/cmd/openapi-gen": tool}, "", False)
+        _go_build(
+            settings,
+            _module(settings, "openapi-gen", OPENAPI_GENERATOR),
+            {"k8s.io/kube-openapi/cmd/openapi-gen": tool},
+            "",
+            False,
+        )
     return tool
 
 
 def _generate_openapi(settings: Settings, module: Path, source: Path) -> None:
     """Releases before 1.24 do not carry the API server's generated description, on which server-side apply depends."""
-    staging = sorted(set(re.findall(r"=> \./staging/src/k8s\.io/(?!sample-)(\S+)", (source / "go.mod").read_text(encoding="utf-8"))))
+    staging = sorted(
+        set(re.findall(r"=> \./staging/src/k8s\.io/(?!sample-)(\S+)", (source / "go.mod").read_text(encoding="utf-8")))
+    )
     trees = {KUBERNETES_MODULE: source}
     names = [f"k8s.io/{name}" for name in staging]
     trees.update(zip(names, _module_dirs([f"{name}@{STAGING_VERSION}" for name in names]), strict=True))
@@ -154,7 +164,8 @@ def _generate_openapi(settings: Settings, module: Path, source: Path) -> None:
 
 def _kubernetes_module(settings: Settings) -> Path:
     """Prepares a module that builds Kubernetes. Go refuses to add files to its module cache, so this one is copied."""
-    target = settings.cache / "build" / f"kubernetes-{pins.KUBERNETES}-{digest(Path(__file__))}"
+    recipe = digest(repr(NEWER), repr(OPENAPI_GENERATOR))
+    target = settings.cache / "build" / f"kubernetes-{pins.KUBERNETES}-{recipe}"
     if target.exists():
         return target
     source = _module_dirs([f"{KUBERNETES_MODULE}@{pins.KUBERNETES}"])[0]

@@ -30,7 +30,8 @@ MIRROR_OCTET = 2
 HOST_OCTETS = {"control": 10, "worker": 11, "pi": 20}
 DEFAULT_HOSTS = ("control1", "worker1", "worker2", "pi1")
 HOST_NAME = re.compile(r"^(control|worker|pi)([1-9])$")
-LAB_NAME = re.compile(r"^[a-z][a-z0-9]{0,15}$")
+LAB_NAME = re.compile(r"^[a-z][a-z0-9]{0,11}$")
+ENGINE_NAME = re.compile(r"^[a-z][a-z0-9-]{0,11}$")
 
 
 class SettingsError(ValueError):
@@ -57,6 +58,7 @@ class Settings:
     root: Path
     name: str
     prefix: str
+    engine: str
     engine_prefix: str
     hosts: tuple[Host, ...]
     device_cpus: str
@@ -69,6 +71,20 @@ class Settings:
     @property
     def mirror_address(self) -> str:
         return f"{self.prefix}.{MIRROR_OCTET}"
+
+    @property
+    def namespace(self) -> str:
+        """The engine's network namespace."""
+        return self.engine
+
+    @property
+    def link(self) -> str:
+        """The machine's end of the veth pair to the engine; the other end is `peer`."""
+        return f"{self.engine}0"
+
+    @property
+    def peer(self) -> str:
+        return f"{self.engine}1"
 
     @property
     def programs(self) -> Path:
@@ -94,7 +110,9 @@ def parse_prefix(variable: str, text: str) -> str:
     except ValueError:
         network = None
     if network is None or not network.is_private or network.is_loopback:
-        raise SettingsError(f"{variable}={text!r}: not the first three octets of a private network; write for example 10.213.7")
+        raise SettingsError(
+            f"{variable}={text!r}: not the first three octets of a private network; write for example 10.213.7"
+        )
     return text
 
 
@@ -127,7 +145,9 @@ def parse_cpus(text: str) -> str:
     except ValueError:
         value = 0.0
     if not 0.05 <= value <= 64:
-        raise SettingsError(f"KRAF_LAB_DEVICE_CPUS={text!r}: not a number of cores from 0.05 to 64; write for example 0.25")
+        raise SettingsError(
+            f"KRAF_LAB_DEVICE_CPUS={text!r}: not a number of cores from 0.05 to 64; write for example 0.25"
+        )
     return text
 
 
@@ -141,12 +161,20 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     if not LAB_NAME.match(name):
         raise SettingsError(
             f"KRAF_LAB_NAME={name!r}: containers and a bridge are named after it; "
-            "write up to 16 lower case letters and digits, a letter first"
+            "write up to 12 lower case letters and digits, a letter first"
+        )
+    engine = get("ENGINE", "kraf-lab")
+    if not ENGINE_NAME.match(engine):
+        raise SettingsError(
+            f"KRAF_LAB_ENGINE={engine!r}: a network namespace and an interface are named after it; "
+            "write up to 12 lower case letters, digits and hyphens, a letter first"
         )
     prefix = parse_prefix("KRAF_LAB_PREFIX", get("PREFIX", "10.213.7"))
     engine_prefix = parse_prefix("KRAF_LAB_ENGINE_PREFIX", get("ENGINE_PREFIX", "10.213.254"))
     if prefix == engine_prefix:
-        raise SettingsError(f"KRAF_LAB_PREFIX={prefix!r} is the engine's own network; take another, for example 10.213.7")
+        raise SettingsError(
+            f"KRAF_LAB_PREFIX={prefix!r} is the engine's own network; take another, for example 10.213.7"
+        )
     source = get("SOURCE", "build")
     if source not in SOURCES:
         raise SettingsError(f"KRAF_LAB_SOURCE={source!r}: write one of {', '.join(SOURCES)}")
@@ -155,6 +183,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         root=Path(get("ROOT", "/var/lib/kraf-lab")),
         name=name,
         prefix=prefix,
+        engine=engine,
         engine_prefix=engine_prefix,
         hosts=parse_hosts(get("HOSTS", ",".join(DEFAULT_HOSTS)), prefix),
         device_cpus=parse_cpus(get("DEVICE_CPUS", "0.25")),

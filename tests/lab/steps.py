@@ -39,11 +39,7 @@ def step(text: str) -> Iterator[None]:
 def run(command: Sequence[str | Path], *, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
     """Runs a command with its output kept; a failure raises LabError with the last lines of that output."""
     argv = [str(part) for part in command]
-    result = subprocess.run(
-        argv, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=options.pop("stdin", subprocess.DEVNULL), **options
-    ) if "input" not in options else subprocess.run(
-        argv, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )
+    result = subprocess.run(argv, check=False, text=True, capture_output=True, stdin=subprocess.DEVNULL, **options)
     if check and result.returncode:
         tail = "\n".join((result.stdout + result.stderr).strip().splitlines()[-25:])
         raise LabError(f"command failed with status {result.returncode}: {shlex.join(argv)}\n{tail}")
@@ -66,12 +62,16 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
 
 @contextlib.contextmanager
 def partial_folder(path: Path) -> Iterator[Path]:
-    """A scratch folder beside `path`, emptied first and removed afterwards; move out of it what is finished."""
-    scratch = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(scratch, ignore_errors=True)
+    """A scratch folder beside `path`; move out of it what is finished. What killed runs left there is removed."""
+    for left in path.parent.glob(f".{path.name}.*.partial"):
+        if not Path("/proc", left.name.split(".")[-2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.partial")
     scratch.mkdir(parents=True)
-    yield scratch
-    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextlib.contextmanager
