@@ -1,0 +1,282 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Forwards: ports on the device that lead to an app or an export wherever that is.
+
+The truth is one file per forward. Then comes the configuration that haproxy starts from, then the running haproxy: a
+crash between any two of them is put right by the next call, and a restart changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import KrafError
+from . import files, haproxy, redirect, units
+from . import forward_store as store
+from .forward_store import DEVICE, EDGE, HELD, TARGETS, Forward, complete, load, load_all, remove, save
+from .run import run
+
+UNIT = "kraf-forward.service"
+RELOAD_LIMIT = 20.0
+HOLD_LIMIT = 120.0
+"""Seconds to wait for other apps' holds to end before haproxy may be reloaded."""
+
+__all__ = ["DEVICE", "EDGE", "HELD", "TARGETS", "Drained", "Forward", "complete", "load", "load_all", "remove", "save"]
+
+UNIT_TEXT = """\
+[Unit]
+Description=kraf.edge: forwards to apps and exports
+After=network.target nftables.service
+Before=docker.service
+
+[Service]
+Type=notify
+RuntimeDirectory=kraf
+RuntimeDirectoryPreserve=yes
+ExecStartPre=/usr/sbin/nft -f {etc}/forward.nft
+ExecStartPre=/bin/cp {etc}/haproxy.cfg {run}/haproxy.loaded
+ExecStart=/usr/sbin/haproxy -Ws -f {etc}/haproxy.cfg -p {run}/haproxy.pid -S {run}/master.sock
+ExecReload=/bin/cp {etc}/haproxy.cfg {run}/haproxy.loaded
+ExecReload=/bin/kill -USR2 $MAINPID
+ExecStopPost=-/usr/sbin/nft delete table inet kraf_forward
+KillMode=mixed
+Restart=always
+RestartSec=1
+LimitNOFILE=32768
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What became of the connections that were open: ended by themselves, or cut at the limit."""
+
+    ended: int
+    cut: int
+    seconds: float
+
+
+def apply_config(hold_limit: float = HOLD_LIMIT) -> bool:
+    """Bring configuration, rules and the running haproxy to what the files say; True when anything differed.
+
+    Only a forward that came, went or changed its addresses reloads haproxy; open connections stay. That has to wait
+    for holds: clients that are held in a worker of before a reload can no longer be released.
+
+    Raises:
+        KrafError: when haproxy refuses the configuration, or a hold lasts longer than ``hold_limit`` seconds.
+    """
+    with _locked():
+        forwards = load_all()
+        config, rules = haproxy.render(forwards, _ipv6()), redirect.render(forwards, haproxy.USER)
+        changed = files.differs(store.ETC / "haproxy.cfg", config) or files.differs(store.ETC / "forward.nft", rules)
+        states = haproxy.servers()
+        loaded = files.read(haproxy.RUN / "haproxy.loaded") or ""
+        reload = states is not None and haproxy.structure(loaded) != haproxy.structure(config)
+        if reload or states is None:
+            _check(config)
+        if reload:
+            _wait_for_holds(hold_limit)
+            # A rule must not lead to a port that nobody listens on yet, or any more.
+            redirect.apply(redirect.render([one for one in forwards if f":{one.bound} " in loaded], haproxy.USER))
+        files.write(store.ETC / "forward.nft", rules)
+        files.write(store.ETC / "haproxy.cfg", config)
+        if states is None:
+            SERVICE.start()
+            return True
+        if reload:
+            SERVICE.reload()
+            _wait_loaded(config)
+        changed |= redirect.apply(rules)
+        pushed = [_push(forward) for forward in forwards]
+        return any(pushed) or changed or reload
+
+
+def settled(forwards: Sequence[Forward]) -> bool:
+    """Whether files, rules and the running haproxy are as these forwards want them: what ``apply_config`` would not
+    have to change if they were saved."""
+    states = haproxy.servers()
+    config, rules = haproxy.render(forwards, _ipv6()), redirect.render(forwards, haproxy.USER)
+    loaded = files.read(haproxy.RUN / "haproxy.loaded") or ""
+    return (
+        states is not None
+        and not files.differs(store.ETC / "haproxy.cfg", config)
+        and haproxy.structure(loaded) == haproxy.structure(config)
+        and redirect.loaded(rules)
+        and all(one.target == _running_target(states.get(one.name, {})) for one in forwards if one.device_address)
+    )
+
+
+def _running_target(states: Mapping[str, haproxy.Server]) -> str:
+    usable = [target for target, server in _SERVERS.items() if server in states and states[server].usable]
+    return usable[0] if len(usable) == 1 else ""
+
+
+def set_target(name: str, target: str) -> Forward:
+    """Lead a forward elsewhere: file, configuration, then the running haproxy. No reload.
+
+    Raises:
+        KrafError: when there is no such forward, or it has no address for that target.
+    """
+    with _locked():
+        found = load(name)
+        if found is None:
+            raise KrafError("forward", name, "this device has none of this name", "Create it first")
+        wanted = dataclasses.replace(found, target=target)
+        store.validate(wanted)
+        files.save_json(store.path(name), wanted.as_json())
+        files.write(store.ETC / "haproxy.cfg", haproxy.render(load_all(), _ipv6()))
+        if haproxy.servers() is None:
+            SERVICE.start()
+        _push(wanted)
+        return wanted
+
+
+def hold(name: str) -> Forward:
+    """Let new clients of a forward wait."""
+    return set_target(name, HELD)
+
+
+def release(name: str, target: str) -> Forward:
+    """Let the clients of a held forward go on, to ``device`` or ``edge``."""
+    return set_target(name, target)
+
+
+def drain(name: str, limit: float) -> Drained:
+    """Wait until the connections to where the forward does not lead any more have ended; cut the rest at the limit.
+
+    Args:
+        name: of the forward.
+        limit: seconds.
+    """
+    found = load(name)
+    stale = [server for target, server in _SERVERS.items() if found and target not in (found.target, HELD)]
+    begin = time.monotonic()
+    seen: set[tuple[int, str]] = set()
+    while True:
+        left = haproxy.sessions(name, stale)
+        seen.update(left)
+        if not left or time.monotonic() - begin >= limit:
+            break
+        time.sleep(0.1)
+    for worker, session in left:
+        haproxy.shutdown(worker, session)
+    return Drained(len(seen) - len(left), len(left), round(time.monotonic() - begin, 3))
+
+
+def health(name: str) -> dict[str, bool]:
+    """Which doors of a forward answer, by address."""
+    found = load(name)
+    states = (haproxy.servers() or {}).get(store.DOORS, {})
+    doors = found.edge if found else ()
+    return {one: one.replace(":", "_") in states and states[one.replace(":", "_")].up for one in doors}
+
+
+_SERVERS = {DEVICE: "local", HELD: "hold", EDGE: "edge"}
+
+
+def _push(forward: Forward) -> bool:
+    """Set the servers of a running backend as the target wants them; the wanted one first, so that there always is
+    one: with none, haproxy turns clients away."""
+    if not forward.device_address:
+        return False
+    states = (haproxy.servers() or {}).get(forward.name, {})
+    changed = False
+    for target in sorted(TARGETS, key=lambda one: one != forward.target):
+        server, usable = _SERVERS[target], target == forward.target
+        if server not in states:
+            why = "the running haproxy does not know it"
+            raise KrafError(f"forward {forward.name}", server, why, f"See journalctl -u {UNIT}")
+        if states[server].usable != usable:
+            haproxy.set_server(forward.name, server, "ready" if usable else "maint")
+            changed = True
+    return changed
+
+
+def _check(config: str) -> None:
+    candidate = store.ETC / "haproxy.cfg.new"
+    files.write(candidate, config)
+    result = run(["haproxy", "-c", "-q", "-f", str(candidate)], 30)
+    if not result.ok:
+        said = (result.stderr or result.stdout).strip()[-2000:]
+        raise KrafError("configuration of haproxy", str(candidate), said or "haproxy refuses it", "See the file")
+    files.remove(candidate)
+
+
+def _wait_for_holds(limit: float) -> None:
+    end = time.monotonic() + limit
+    while True:
+        held = [
+            name
+            for name, servers in (haproxy.servers() or {}).items()
+            if servers.get("hold", haproxy.Server(False, False)).usable
+        ]
+        if not held:
+            return
+        if time.monotonic() >= end:
+            why = "clients wait there, and a reload of haproxy would strand them"
+            raise KrafError("forward", ", ".join(held), why, "Let its migration end, then run again", held=held)
+        time.sleep(0.2)
+
+
+def _wait_loaded(config: str) -> None:
+    names = {line.split()[1] for line in config.splitlines() if line.startswith("backend ")}
+    names = {name for name in names if f"backend {name}\n" in config}
+    end = time.monotonic() + RELOAD_LIMIT
+    while time.monotonic() < end:
+        states = haproxy.servers()
+        if states is not None and set(states) == names:
+            return
+        time.sleep(0.05)
+    why = f"the reload did not take effect within {RELOAD_LIMIT:g} s: {SERVICE.log()}"
+    raise KrafError("haproxy on the device", UNIT, why, f"See journalctl -u {UNIT}")
+
+
+class Systemd:
+    """How haproxy is started and reloaded: as a unit."""
+
+    def start(self) -> None:
+        """Write the unit, enable and start it; wait until it answers."""
+        if units.write(UNIT, UNIT_TEXT.format(etc=store.ETC, run=haproxy.RUN)):
+            units.reload_units()
+        units.enable(UNIT)
+        units.start(UNIT)
+
+    def reload(self) -> None:
+        """Let haproxy read its configuration again; connections stay."""
+        units.reload(UNIT)
+
+    def log(self) -> str:
+        """Its last lines."""
+        return units.journal(UNIT)
+
+
+SERVICE = Systemd()
+
+
+def _ipv6() -> bool:
+    try:
+        return Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").read_text().strip() == "0"
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    files.make_directory(store.ETC)
+    descriptor = os.open(store.ETC / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

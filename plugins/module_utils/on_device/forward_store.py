@@ -1,0 +1,160 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+
+"""The file of a forward: what it may say, read and written."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import KrafError
+from . import files
+
+ETC = Path("/etc/kraf")
+DEVICE, HELD, EDGE = "device", "held", "edge"
+TARGETS = (DEVICE, HELD, EDGE)
+DOORS = "kraf-doors"
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
+_ENDPOINT = re.compile(r"([0-9]{1,3}(\.[0-9]{1,3}){3}):([0-9]{1,5})\Z")
+_SNI = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?\Z")
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A port on the device, and where it leads.
+
+    Args:
+        name: of the forward, unique on the device.
+        port: that clients use.
+        address: on which it listens; "*" is every address of the device.
+        target: ``device``, ``held`` or ``edge``.
+        device_address: ip:port of the app on the device; "" for a forward that only ever leads to the edge.
+        edge: ip:port of the door on each node.
+        sni: name of the service at the door.
+        redirect: a container publishes the port already: take its clients over by a rule instead of binding the port.
+        listen: port on which haproxy really listens when ``redirect`` is set; 0 is "choose one".
+    """
+
+    name: str
+    port: int
+    address: str = "127.0.0.1"
+    target: str = EDGE
+    device_address: str = ""
+    edge: tuple[str, ...] = field(default_factory=tuple)
+    sni: str = ""
+    redirect: bool = False
+    listen: int = 0
+
+    @property
+    def bound(self) -> int:
+        """Port that haproxy binds."""
+        return self.listen if self.redirect else self.port
+
+    def as_json(self) -> dict[str, Any]:
+        """The forward as its file holds it."""
+        return {**vars(self), "edge": list(self.edge)}
+
+
+def validate(forward: Forward) -> None:
+    """Refuse what haproxy would, or would misunderstand.
+
+    Raises:
+        KrafError: naming the option.
+    """
+    name = f"forward {forward.name}"
+    if not _NAME.match(forward.name) or forward.name == DOORS:
+        raise KrafError("name of a forward", forward.name, "lower-case letters, digits and '-' are taken, 63 at most")
+    for what, port in (("port", forward.port), ("listen", forward.listen)):
+        if not (0 if what == "listen" else 1) <= port <= 65535:
+            raise KrafError(f"{name}, {what}", port, "a port is between 1 and 65535")
+    if forward.target not in TARGETS:
+        raise KrafError(f"{name}, target", forward.target, f"it is one of {', '.join(TARGETS)}")
+    if forward.address != "*" and not _address(f"{forward.address}:1"):
+        raise KrafError(f"{name}, address", forward.address, "it is an IPv4 address of the device, or *")
+    for endpoint in (*forward.edge, *filter(None, [forward.device_address])):
+        if not _address(endpoint):
+            raise KrafError(f"{name}, address", endpoint, "it is an IPv4 address and a port, such as 192.0.2.7:8843")
+    if forward.edge and not _SNI.match(forward.sni):
+        raise KrafError(f"{name}, sni", forward.sni, "a name of the door is needed with edge", "Give sni")
+    if forward.target != EDGE and not forward.device_address:
+        raise KrafError(
+            f"{name}, target", forward.target, "it has no device_address to return to", "Give device_address"
+        )
+    if forward.target == EDGE and not forward.edge:
+        raise KrafError(f"{name}, target", forward.target, "it knows no door", "Give edge and sni")
+
+
+def _address(endpoint: str) -> bool:
+    match = _ENDPOINT.match(endpoint)
+    if not match:
+        return False
+    return all(int(part) <= 255 for part in match.group(1).split(".")) and 1 <= int(match.group(3)) <= 65535
+
+
+def path(name: str) -> Path:
+    """File that holds a forward."""
+    return ETC / "forwards" / f"{name}.json"
+
+
+def load(name: str) -> Forward | None:
+    """A forward as its file says; None when there is none."""
+    found = files.load_json(path(name))
+    return None if found is None else _from_json(found)
+
+
+def load_all() -> list[Forward]:
+    """All forwards, by name."""
+    return [_from_json(files.load_json(one)) for one in sorted((ETC / "forwards").glob("*.json"))]
+
+
+def _from_json(found: dict[str, Any]) -> Forward:
+    known = {one.name for one in dataclasses.fields(Forward)}
+    values = {key: value for key, value in found.items() if key in known}
+    return Forward(**{**values, "edge": tuple(values.get("edge") or ())})
+
+
+def save(forward: Forward) -> bool:
+    """Write a forward's file; True when it was not like that. ``apply_config`` makes it so.
+
+    Raises:
+        KrafError: when it cannot be, or its port is another forward's.
+    """
+    validate(forward)
+    chosen = complete(forward)
+    return files.save_json(path(chosen.name), chosen.as_json())
+
+
+def complete(forward: Forward) -> Forward:
+    """The forward with its own port to listen on, when its port has to be taken over from a container.
+
+    Raises:
+        KrafError: when another forward has the port.
+    """
+    others = [one for one in load_all() if one.name != forward.name]
+    clash = next((one for one in others if one.port == forward.port and _overlap(one, forward)), None)
+    if clash:
+        fix = "Choose another port"
+        raise KrafError(f"forward {forward.name}, port", forward.port, f"forward {clash.name} has it", fix)
+    if not forward.redirect:
+        return dataclasses.replace(forward, listen=0)
+    taken = {one.bound for one in others}
+    before = load(forward.name)
+    preferred = [forward.listen, before.listen if before else 0, forward.port + 10000, *range(20000, 30000)]
+    listen = next(port for port in preferred if 0 < port <= 65535 and port not in taken and port != forward.port)
+    return dataclasses.replace(forward, listen=listen)
+
+
+def _overlap(one: Forward, other: Forward) -> bool:
+    return "*" in (one.address, other.address) or one.address == other.address
+
+
+def remove(name: str) -> bool:
+    """Remove a forward's file; False when it was not there. ``apply_config`` makes it so."""
+    return files.remove(path(name))

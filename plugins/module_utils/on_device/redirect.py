@@ -1,0 +1,60 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Clients of a port that a container publishes, led to haproxy: nftables rules ahead of Docker's own.
+
+The container is not touched. The rules come at priority -110, before Docker's destination NAT at -100, and pass
+haproxy's own connections by, which therefore reach the container as clients did before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .forward_store import Forward
+from .run import check, run
+
+TABLE = "inet kraf_forward"
+PRIORITY = -110
+
+
+def render(forwards: Sequence[Forward], user: str) -> str:
+    """A ruleset that replaces our table as one transaction; without any redirect the table is empty."""
+    rules = [_rule(one) for one in sorted(forwards, key=lambda one: one.port) if one.redirect]
+    body = "".join(f"        {rule}\n" for rule in rules)
+    return f"""\
+# Written by kraf.edge from the files in forwards/; changes made here are lost.
+table {TABLE}
+delete table {TABLE}
+table {TABLE} {{
+    chain prerouting {{
+        type nat hook prerouting priority {PRIORITY}; policy accept;
+{body}    }}
+    chain output {{
+        type nat hook output priority {PRIORITY}; policy accept;
+        meta skuid {user} return
+{body}    }}
+}}
+"""
+
+
+def _rule(forward: Forward) -> str:
+    destination = "fib daddr type local" if forward.address == "*" else f"ip daddr {forward.address}"
+    return f"{destination} tcp dport {forward.port} redirect to :{forward.listen}"
+
+
+def loaded(text: str) -> bool:
+    """Whether the kernel has the rules of this text."""
+    listed = run(["nft", "--stateless", "list", "table", *TABLE.split()], 10)
+    wanted = [line.strip() for line in text.splitlines() if "redirect to" in line]
+    found = [line.strip() for line in listed.stdout.splitlines() if "redirect to" in line]
+    return listed.ok and found == wanted
+
+
+def apply(text: str) -> bool:
+    """Load the rules unless the kernel has them; True when it had not."""
+    if loaded(text):
+        return False
+    check(["nft", "-f", "-"], 10, stdin=text, fix="See nft list ruleset on the device")
+    return True
