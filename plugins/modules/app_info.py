@@ -128,6 +128,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.catalog.options import CATALOG_ARGS, QUERY_ARGS, catalog_of
+from ..module_utils.core.coerce import as_list
 from ..module_utils.core.errors import KrafError
 from ..module_utils.core.module import run
 from ..module_utils.core.query import search
@@ -135,13 +136,14 @@ from ..module_utils.core.query import search
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     device, names = module.params["device"], module.params["names"]
+    wanted = None if names is None else as_list(names)
     with catalog_of(module) as catalog:
         if device is not None and not catalog.device(device):
             raise KrafError(
                 "device", device, "the catalog has no such device", "Use a name that kraf.edge.device_info lists"
             )
         found = catalog.apps(device)
-    rows = [app.as_dict() for app in found if names is None or app.name in names or app.key in names]
+    rows = [app.as_dict() for app in found if wanted is None or app.name in wanted or app.key in wanted]
     result = {"changed": False, "apps": rows}
     return {**result, "result": search(module.params["query"], rows)} if module.params["query"] else result
 

@@ -118,19 +118,21 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.catalog.options import CATALOG_ARGS, QUERY_ARGS, catalog_of
 from ..module_utils.catalog.records import ACTIVE, ARCHITECTURES, MAINTENANCE
+from ..module_utils.core.coerce import as_list
 from ..module_utils.core.module import run
 from ..module_utils.core.query import search
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     names, architecture, state = (module.params[option] for option in ("names", "architecture", "state"))
+    wanted = None if names is None else as_list(names)
     labels = {key: str(value) for key, value in (module.params["labels"] or {}).items()}
     with catalog_of(module) as catalog:
         found = [device.at() for device in catalog.devices()]
     rows = [
         device.as_dict()
         for device in found
-        if (names is None or device.name in names)
+        if (wanted is None or device.name in wanted)
         and (architecture is None or device.architecture == architecture)
         and (state is None or device.state == state)
         and labels.items() <= device.labels.items()
