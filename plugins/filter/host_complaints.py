@@ -26,7 +26,7 @@ options:
     choices: [python, docker, kubernetes]
     required: true
   settings:
-    description: With O(subject=kubernetes), the settings of the cluster, as the role C(kraf.edge.kubernetes) writes them down.
+    description: With O(subject=kubernetes), the settings of the cluster, as its role writes them down.
     type: dict
     default: {}
 """

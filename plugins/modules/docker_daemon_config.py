@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: kraf.edge contributors (@kraf-edge)
 description:
   - Merges settings into C(daemon.json); settings that it does not know stay as they are.
-  - Says what the daemon needs so that the change counts, and which containers a restart would stop. Restarts nothing itself.
+  - Says what the daemon needs so that the change counts, and which containers a restart would stop. Restarts nothing.
   - Asks the running daemon for its cgroup driver, too, so that a file that was written without a restart is noticed.
 options:
   path:
@@ -20,7 +20,7 @@ options:
     type: path
     default: /etc/docker/daemon.json
   config:
-    description: Settings that must be there. Lists are joined with those in the file, mappings merged, other values replaced.
+    description: Settings that must be there. Lists are joined with the file's, mappings merged, other values replaced.
     type: dict
     default: {}
   defaults:

@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: kraf.edge contributors (@kraf-edge)
 description:
   - Makes several small text files what they should be, or takes them away.
-  - M(ansible.builtin.copy) costs two calls of a module for each file, even when nothing changes; this costs one for all.
+  - M(ansible.builtin.copy) costs two calls for each file, even when nothing changes; this costs one for all.
   - Each file is replaced by renaming, so a reader sees the old one or the new one. Folders that are missing are made.
 options:
   files:
@@ -88,7 +88,8 @@ def bits(entry: dict[str, Any]) -> int:
     try:
         return int(entry["mode"], 8)
     except ValueError as error:
-        raise KrafError(f"mode of {entry['path']}", entry["mode"], "it is no octal number", "Write for example '0644'") from error
+        why = "it is no octal number"
+        raise KrafError(f"mode of {entry['path']}", entry["mode"], why, "Write for example '0644'") from error
 
 
 def differs(entry: dict[str, Any]) -> bool:
@@ -102,7 +103,7 @@ def differs(entry: dict[str, Any]) -> bool:
 def diff(entry: dict[str, Any]) -> dict[str, str]:
     path = entry["path"]
     if entry["state"] == "present" and not bits(entry) & 0o004:
-        return {"before_header": path, "after_header": path, "before": "", "after": "(kept from other users, not shown)\n"}
+        return {"before_header": path, "after_header": path, "before": "", "after": "(not shown)\n"}
     if entry["state"] == "absent":
         return {"before_header": path, "after_header": path, "before": "(a file)\n", "after": ""}
     before = files.text(path).encode("utf-8", "replace").decode("utf-8")
@@ -116,7 +117,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
             raise KrafError(f"file {entry['path']}", None, "it has no content", "Give content, or state: absent")
         bits(entry)
     changed = [entry for entry in entries if differs(entry)]
-    result = {"changed": bool(changed), "paths": [entry["path"] for entry in changed], "diff": [diff(entry) for entry in changed]}
+    paths = [entry["path"] for entry in changed]
+    result = {"changed": bool(changed), "paths": paths, "diff": [diff(entry) for entry in changed]}
     if not module.check_mode:
         for entry in changed:
             if entry["state"] == "absent":

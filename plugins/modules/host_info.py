@@ -12,8 +12,8 @@ short_description: What a host brings along for Docker and Kubernetes
 version_added: 0.1.0
 author: kraf.edge contributors (@kraf-edge)
 description:
-  - Reads, in one call and with the standard library alone, everything that the preflights of the roles C(kraf.edge.docker) and
-    C(kraf.edge.kubernetes) judge, so that a play needs one task for it and not thirty.
+  - Reads, in one call and with the standard library alone, everything that the preflights of the roles
+    C(kraf.edge.docker) and C(kraf.edge.kubernetes) judge, so that a play needs one task for it and not thirty.
   - Changes nothing. A VXLAN link is made and taken away again where the kernel's support is asked for.
 options:
   controller_time:
@@ -24,7 +24,7 @@ options:
     type: float
     default: 30
   clock_wait:
-    description: How long, in seconds, to wait for a clock that is further off, since a host without a battery gets its time late.
+    description: Seconds to wait for a clock that is further off, since a host without a battery gets its time late.
     type: float
     default: 0
   packages:
@@ -48,7 +48,7 @@ options:
     elements: str
     default: []
   addresses:
-    description: Addresses that would do as this host's address in the cluster, the best first. One that it does not have is passed over.
+    description: Addresses that would do as this host's in the cluster, the best first; those it lacks are passed over.
     type: list
     elements: str
     default: []

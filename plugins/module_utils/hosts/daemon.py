@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..core.errors import KrafError
 
@@ -52,8 +53,9 @@ def parse(text: str, path: str) -> dict[str, Any]:
 def merge(current: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """``current`` with everything that is wanted, and with those defaults of which it says nothing.
 
-    Keys that are neither wanted nor defaults stay as they are. Lists are joined, mappings merged; an item ``name=value`` of
-    a list replaces the item with the same name. The log driver's options are a default only together with the log driver.
+    Keys that are neither wanted nor defaults stay as they are. Lists are joined, mappings merged; an item
+    ``name=value`` of a list replaces the item with the same name. The log driver's options are a default only together
+    with that driver.
     """
     merged = dict(current)
     for key, value in defaults.items():
@@ -91,7 +93,7 @@ def action(keys: Iterable[str]) -> str:
 def cgroup_driver(config: Mapping[str, Any]) -> str:
     """The cgroup driver that the settings ask for; empty when they leave it to the daemon."""
     for option in config.get("exec-opts", []):
-        name, _, value = str(option).partition("=")
+        name, _equals, value = str(option).partition("=")
         if name == "native.cgroupdriver":
             return value
     return ""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import tempfile
@@ -45,7 +46,5 @@ def write(path: str, content: str, bits: int) -> None:
 
 def remove(path: str) -> None:
     """Take a file away; it may be gone already."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass

@@ -10,7 +10,8 @@ A complaint is a KrafError that was not raised, so that a preflight can show all
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..core.errors import KrafError
 from . import plan
@@ -77,10 +78,10 @@ def kubernetes(hosts: Hosts, settings: Settings) -> Iterator[KrafError]:
 
 
 def _modules(name: str, host: Host) -> Iterator[KrafError]:
-    """DKR-01: dockerd dies of missing iptables modules when the kernel package was upgraded and the host not restarted."""
+    """DKR-01: dockerd dies of missing iptables modules when the kernel was upgraded and the host not restarted."""
     modules = host["modules"]
     if not modules["present"]:
-        why = f"/lib/modules/{modules['release']} is not there, so modules of the running kernel cannot be loaded: its package was replaced"
+        why = f"/lib/modules/{modules['release']} is not there: the running kernel's package was replaced"
         yield KrafError(f"kernel of {name}", modules["release"], why, "Reboot the host, then run this again")
 
 
@@ -88,7 +89,8 @@ def _iptables(name: str, host: Host) -> Iterator[KrafError]:
     """DKR-02: a host whose iptables work with neither back-end cannot run Docker."""
     tables = host["iptables"]
     if tables["installed"] and not plan.iptables_backend(tables):
-        why = f"neither back-end lists its nat table (nft: {tables['nft']['error'][:120]}; legacy: {tables['legacy']['error'][:120]})"
+        errors = "; ".join(f"{kind}: {tables[kind]['error'][:120]}" for kind in ("nft", "legacy"))
+        why = f"neither back-end lists its nat table ({errors})"
         yield KrafError(
             f"iptables of {name}", tables["current"], why, "Reboot into a kernel with nf_tables or ip_tables"
         )
@@ -111,7 +113,7 @@ def _names(hosts: Hosts, settings: Settings) -> Iterator[KrafError]:
         node = override or host["hostname"]
         suggestion = plan.fold(node)
         if not plan.NODE_NAME.match(node) or len(node) > plan.MAX_NODE_NAME:
-            why = "Kubernetes takes lower-case letters, digits, '-' and '.', a letter or digit at both ends, at most 63 characters"
+            why = "Kubernetes takes at most 63 lower-case letters, digits, '-' and '.', a letter or digit at both ends"
             fix = f"Rename the host, for example to {suggestion!r}, or set kubernetes_node_name to that"
             yield KrafError(f"node name of {name}", node, why, fix)
         if suggestion in nodes:
@@ -128,7 +130,7 @@ def _twins(hosts: Hosts) -> Iterator[KrafError]:
             if host[key]:
                 seen.setdefault(host[key], []).append(name)
             elif key == "machine_id":
-                fix = "Run systemd-machine-id-setup there and reboot; never delete the file, which breaks the boot"
+                fix = "Run systemd-machine-id-setup there and reboot"
                 yield KrafError(f"{what} of {name}", "", "/etc/machine-id is empty or missing", fix)
             elif key == "address":
                 yield KrafError(
@@ -137,7 +139,7 @@ def _twins(hosts: Hosts) -> Iterator[KrafError]:
         for value, names in seen.items():
             if len(names) > 1:
                 fix = {
-                    "machine_id": "On all but one: truncate /etc/machine-id (never delete it), run systemd-machine-id-setup, reboot",
+                    "machine_id": "On all but one: truncate /etc/machine-id (never delete it) and reboot",
                     "product_uuid": "Give the virtual machines different UUIDs",
                     "address": "Set kubernetes_node_address for each of them",
                 }[key]
@@ -196,7 +198,7 @@ def _cgroup(name: str, host: Host, settings: Settings) -> Iterator[KrafError]:
         why = f"it is off, and {group['file']} lacks the option for it"
         yield KrafError(what, "off", why, f"Set kubernetes_may_reboot, or add {options} there and reboot")
     elif group["cause"] == "reboot":
-        why = f"{group['file']} has the option, the running kernel does not: the host was not rebooted since, or boots from another file"
+        why = f"{group['file']} has the option, the running kernel does not: no reboot since, or another file counts"
         yield KrafError(what, "off", why, "Reboot the host, then look at /proc/cmdline")
     else:
         why = "neither /boot/firmware/cmdline.txt nor /boot/cmdline.txt holds a line with root="
@@ -215,7 +217,9 @@ def _vxlan(name: str, host: Host, settings: Settings) -> Iterator[KrafError]:
 def _resolvers(name: str, host: Host, settings: Settings) -> Iterator[KrafError]:
     if not settings["nameservers"] and not host["nameservers"]:
         why = "every name server that it knows is a loopback address, and CoreDNS would ask itself for ever"
-        yield KrafError(f"resolver of {name}", None, why, "Set kubernetes_resolv_conf_nameservers to the site's real ones")
+        yield KrafError(
+            f"resolver of {name}", None, why, "Set kubernetes_resolv_conf_nameservers to the site's real ones"
+        )
 
 
 def _programs(name: str, host: Host, settings: Settings) -> Iterator[KrafError]:
@@ -223,7 +227,7 @@ def _programs(name: str, host: Host, settings: Settings) -> Iterator[KrafError]:
     version, plugins = str(settings["version"]), str(settings["cni_plugins_version"])
     wanted = {"kubeadm": version, "kubelet": version, "kubectl": version, "cni_plugins": plugins}
     sums, architecture = settings["checksums"], host["architecture"]
-    missing = [f"{what} {release}" for what, release in wanted.items() if architecture not in sums.get(what, {}).get(release, {})]
+    missing = [f"{what} {v}" for what, v in wanted.items() if architecture not in sums.get(what, {}).get(v, {})]
     if missing and plan.minor(version):
         fix = "Choose a version that the list of checksums has, or set kraf_checksums_url to a list that has it"
         yield KrafError(f"programs for {name}", ", ".join(missing), f"no checksum is known for {architecture}", fix)

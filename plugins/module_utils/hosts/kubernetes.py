@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Docker Engine and Kubernetes as they are on a host: what runs, what was installed with which addresses and networks."""
+"""Docker Engine and Kubernetes as they are on a host: what runs, with which addresses and networks it was made."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import http.client
 import json
 import re
 import socket
+import ssl
 from datetime import datetime, timezone
 from typing import Any
 
@@ -114,18 +115,16 @@ def not_after(pem: str) -> datetime | None:
     The standard library offers no public way to decode a certificate, so its DER is walked to the field that RFC 5280
     (section 4.1) puts fifth: version, serial number, signature, issuer, validity.
     """
-    import ssl
-
     found = re.search(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", pem, re.DOTALL)
     if not found:
         return None
     der = ssl.PEM_cert_to_DER_cert(found.group(0))
-    _, outer, _ = _element(der, 0)
-    _, position, _ = _element(der, outer)
+    outer = _element(der, 0)[1]
+    position = _element(der, outer)[1]
     for _field in range(4):
-        _, _, position = _element(der, position)
-    _, inside, _ = _element(der, position)
-    _, _, second = _element(der, inside)
+        position = _element(der, position)[2]
+    inside = _element(der, position)[1]
+    second = _element(der, inside)[2]
     kind, begin, end = _element(der, second)
     text = der[begin:end].decode("ascii")
     form = "%y%m%d%H%M%SZ" if kind == 0x17 else "%Y%m%d%H%M%SZ"

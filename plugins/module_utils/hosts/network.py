@@ -41,7 +41,7 @@ def addresses() -> list[dict[str, Any]]:
 
 
 def primary(found: Sequence[Mapping[str, Any]], wanted: Sequence[str]) -> str:
-    """This host's address in the cluster: the first of ``wanted`` that it really has, else the one of its default route."""
+    """This host's address in the cluster: the first of ``wanted`` that it has, else the one of its default route."""
     own = [entry["address"] for entry in found]
     for address in wanted:
         if address in own:
@@ -82,7 +82,7 @@ def sysctls(root: Root) -> dict[str, bool]:
 def iptables(root: Root) -> dict[str, Any]:
     """Which iptables back-ends work here, which one holds rules, and which one the plain command uses.
 
-    The legacy program loads its tables when it is asked, so it is asked only if the tables are there or nothing else works.
+    The legacy program loads its tables when it is asked, so it is asked only if they are there or nothing else works.
     """
     current = os.path.basename(os.path.realpath(root.at("/usr/sbin/iptables")))
     current = "legacy" if "legacy" in current else "nft" if root.exists("/usr/sbin/iptables") else ""
@@ -104,7 +104,7 @@ def vxlan(root: Root) -> bool:
     """Whether this kernel can make VXLAN links; shown by one that is taken away at once, unless flannel has its own."""
     if root.exists("/sys/class/net/flannel.1"):
         return True
-    code, _ = output(["ip", "link", "add", "kraf-probe", "type", "vxlan", "id", "8472", "dstport", "8473"])
+    code, _text = output(["ip", "link", "add", "kraf-probe", "type", "vxlan", "id", "8472", "dstport", "8473"])
     output(["ip", "link", "delete", "kraf-probe"])
     return code == 0
 

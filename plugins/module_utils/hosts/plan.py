@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..core.errors import KrafError
 
@@ -43,7 +44,7 @@ def network(text: object, strict: bool = True) -> Network | None:
 
 
 def iptables_backend(tables: Mapping[str, Any]) -> str:
-    """DKR-02: the back-end to use: one that works, and among these the one that holds rules already. Empty when none works."""
+    """DKR-02: the back-end to use: one that works, of these the one that holds rules already. Empty when none works."""
     working = [kind for kind in ("nft", "legacy") if tables[kind]["works"]]
     if not working:
         return ""

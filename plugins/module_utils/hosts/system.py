@@ -60,7 +60,7 @@ def identity(root: Root) -> dict[str, Any]:
 
 
 def cmdline_file(root: Root) -> str:
-    """The file that holds the kernel's options: one line with ``root=``. Stubs that point to another file have no such line."""
+    """The file that holds the kernel's options: one line with ``root=``, which a stub that points elsewhere lacks."""
     for path in CMDLINE_FILES:
         lines = [line for line in root.lines(path) if line.strip()]
         if len(lines) == 1 and re.search(r"(^|\s)root=", lines[0]):
@@ -71,8 +71,8 @@ def cmdline_file(root: Root) -> str:
 def cgroup(root: Root) -> dict[str, Any]:
     """Version of the control groups, and whether the memory controller is really on.
 
-    When it is off, ``cause`` says why: ``option`` (the boot file lacks it), ``reboot`` (the file has it, the running kernel
-    does not), ``file`` (no boot file was found); ``line`` is what the boot file should say.
+    When it is off, ``cause`` says why: ``option`` (the boot file lacks it), ``reboot`` (the file has it, the running
+    kernel does not), ``file`` (no boot file was found); ``line`` is what the boot file should say.
     """
     unified = root.text("/sys/fs/cgroup/cgroup.controllers")
     version = 2 if root.exists("/sys/fs/cgroup/cgroup.controllers") else 1
@@ -96,32 +96,38 @@ def cgroup(root: Root) -> dict[str, Any]:
 def swap(root: Root) -> dict[str, list[str]]:
     """Swap that is on, and every origin that would turn it on at the next start.
 
-    ``mask`` lists units that a package or a generator made, ``disable`` units of the host's owner, which cannot be masked.
+    ``mask`` lists units that a package or a generator made, ``disable`` those of the host's owner: no mask for them.
     """
-    fstab = [line for line in root.lines("/etc/fstab") if not line.lstrip().startswith("#") and line.split()[2:3] == ["swap"]]
-    made = {name for folder in MADE_UNITS for name in root.names(folder) if name.endswith(".swap") or name in SWAP_SERVICES}
-    owned = {name for name in root.names(OWNED_UNITS) if name.endswith(".swap") or name in SWAP_SERVICES}
+    entries = [line for line in root.lines("/etc/fstab") if not line.lstrip().startswith("#")]
+    made = {name for folder in MADE_UNITS for name in root.names(folder) if _makes_swap(name)}
+    owned = {name for name in root.names(OWNED_UNITS) if _makes_swap(name)}
     wanted = {
-        name for folder in root.names(OWNED_UNITS) if folder.endswith((".wants", ".requires"))
+        name
+        for folder in root.names(OWNED_UNITS)
+        if folder.endswith((".wants", ".requires"))
         for name in root.names(f"{OWNED_UNITS}/{folder}")
     }
     return {
         "active": [line.split()[0] for line in root.lines("/proc/swaps")[1:] if line.strip()],
-        "fstab": fstab,
+        "fstab": [line for line in entries if line.split()[2:3] == ["swap"]],
         "mask": sorted(made - owned),
         "disable": sorted(unit for unit in owned & wanted),
     }
 
 
+def _makes_swap(unit: str) -> bool:
+    return unit.endswith(".swap") or unit in SWAP_SERVICES
+
+
 def kernel_modules(root: Root) -> dict[str, Any]:
-    """Whether modules of the running kernel can still be loaded: a kernel package may have been upgraded without a reboot."""
+    """Whether modules of the running kernel can be loaded: its package may have been upgraded without a reboot."""
     release = platform.release()
     loadable = root.exists("/proc/modules")
     return {"loadable": loadable, "present": not loadable or root.exists(f"/lib/modules/{release}"), "release": release}
 
 
 def clock(controller_time: float | None, limit: float, wait: float) -> dict[str, Any]:
-    """Seconds by which this host's clock is ahead of the controller's; waits up to ``wait`` seconds for it to come near."""
+    """Seconds by which this clock is ahead of the controller's; waits up to ``wait`` seconds for it to come near."""
     if controller_time is None:
         return {"skew": None}
     started = time.monotonic()
@@ -144,7 +150,7 @@ def packages(root: Root, names: Sequence[str]) -> dict[str, Any]:
         if name not in wanted:
             continue
         fields = dict(re.findall(r"^(Status|Version): (.*)$", block, re.MULTILINE))
-        desired, _, state = (fields.get("Status", "") + "   ").split(" ")[:3]
+        desired, _flag, state = (fields.get("Status", "") + "   ").split(" ")[:3]
         if state == "installed":
             versions[name] = fields.get("Version", "")
             if desired == "hold":
@@ -204,7 +210,7 @@ def units(names: Sequence[str]) -> dict[str, dict[str, bool]]:
     if not names:
         return states
     properties = "--property=Id,LoadState,ActiveState,UnitFileState"
-    _, text = output(["systemctl", "show", properties, *[f"{name}.service" for name in names]])
+    _code, text = output(["systemctl", "show", properties, *[f"{name}.service" for name in names]])
     for block in text.strip().split("\n\n"):
         fields = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         name = fields.get("Id", "").replace(".service", "")
