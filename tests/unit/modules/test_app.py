@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.kraf.edge.plugins.modules import app, app_info, device
-
-from .conftest import Call
+from tests.unit.modules.conftest import Call
 
 FACES = {
     "device": "pi1",

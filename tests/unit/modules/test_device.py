@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.kraf.edge.plugins.modules import device, device_info
-
-from .conftest import Call
+from tests.unit.modules.conftest import Call
 
 TWO = [
     {"name": "pi1", "address": "10.0.0.1", "architecture": "aarch64", "memory": "4Gi", "labels": {"site": "lab"}},
