@@ -23,10 +23,10 @@ options:
   subject:
     description: What the hosts are to be fit for.
     type: str
-    choices: [python, docker, kubernetes]
+    choices: [python, docker, kubernetes, reset]
     required: true
   settings:
-    description: With O(subject=kubernetes), the settings of the cluster, as its role writes them down.
+    description: With O(subject=kubernetes) or V(reset), the settings of the cluster, as its role writes them down.
     type: dict
     default: {}
 """
@@ -53,16 +53,16 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils import basic
 
-from ansible_collections.kraf.edge.plugins.module_utils.hosts import judge
+from ansible_collections.kraf.edge.plugins.module_utils.hosts import existing, judge
 
 
 def host_complaints(hosts: Mapping[str, Any], subject: str, settings: Mapping[str, Any] | None = None) -> list[str]:
     if subject == "python":
         # ansible-core refuses older ones itself, but by then a module has failed with a syntax error.
         return [str(error) for error in judge.python(hosts, getattr(basic, "_PY_MIN", judge.OLDEST_PYTHON))]
-    judges = {"docker": judge.docker, "kubernetes": judge.kubernetes}
+    judges = {"docker": judge.docker, "kubernetes": judge.kubernetes, "reset": existing.reset}
     if subject not in judges:
-        raise AnsibleFilterError(f"host_complaints: {subject!r} is none of python, docker, kubernetes")
+        raise AnsibleFilterError(f"host_complaints: {subject!r} is none of python, docker, kubernetes, reset")
     return [str(error) for error in judges[subject](hosts, settings or {})]
 
 

@@ -27,6 +27,10 @@ options:
     description: Settings for which the file's own values win.
     type: dict
     default: {}
+  original:
+    description:
+      - Where the file is kept as it was before the first change, for a reset. An empty file means that there was none.
+    type: path
 attributes:
   check_mode:
     description: Predicts the change without writing.
@@ -84,6 +88,7 @@ SPEC: dict[str, Any] = {
     "path": {"type": "path", "default": "/etc/docker/daemon.json"},
     "config": {"type": "dict", "default": {}},
     "defaults": {"type": "dict", "default": {}},
+    "original": {"type": "path"},
 }
 
 
@@ -100,6 +105,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     after = json.dumps(wanted, indent=2, sort_keys=True) + "\n" if keys else before
     if keys and not module.check_mode:
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+        _keep(module.params["original"], before)
         files.write(path, after, 0o644)
     stops = _containers() if action == "restart" and running["running"] and not running["live_restore"] else []
     if stops:
@@ -112,6 +118,12 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         "stops": stops,
         "diff": {"before_header": path, "after_header": path, "before": before, "after": after},
     }
+
+
+def _keep(original: str | None, before: str) -> None:
+    if original and not os.path.exists(original):
+        os.makedirs(os.path.dirname(original), mode=0o755, exist_ok=True)
+        files.write(original, before, 0o644)
 
 
 def _containers() -> list[str]:

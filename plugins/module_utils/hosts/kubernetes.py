@@ -49,12 +49,17 @@ def ask_docker(path: str, socket_path: str = DOCKER_SOCKET, timeout: float = 20)
 
 def docker(root: Root) -> dict[str, Any]:
     """Docker Engine's own word about itself; empty values when it does not answer."""
-    info = ask_docker("/info", root.at(DOCKER_SOCKET)) or {}
+    socket_path = root.at(DOCKER_SOCKET)
+    info = ask_docker("/info", socket_path) or {}
+    listed = (ask_docker("/containers/json?all=1", socket_path) or []) if info else []
+    names = [container["Names"][0].lstrip("/") for container in listed if container.get("Names")]
     return {
         "running": bool(info),
         "version": info.get("ServerVersion", ""),
         "cgroup_driver": info.get("CgroupDriver", ""),
         "live_restore": bool(info.get("LiveRestoreEnabled", False)),
+        # Those that kubelet did not make.
+        "containers": sorted(name for name in names if not name.startswith("k8s_")),
         "storage_driver": info.get("Driver", ""),
     }
 
