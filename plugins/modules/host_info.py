@@ -73,9 +73,13 @@ options:
         type: int
         required: true
   connect_limit:
-    description: How long to try, in seconds.
+    description: How long to try, in seconds. What cannot be reached by then is a failure.
     type: float
     default: 30
+  connect_hint:
+    description: What to do about it, for the message.
+    type: str
+    default: See what runs there, and which firewall stands between
 attributes:
   check_mode:
     description: Reads only, so it does the same in check mode.
@@ -108,20 +112,16 @@ host:
     clock: {skew: 0.2}
     cgroup: {version: 2, memory: true, cause: "", file: "", line: ""}
     swap: {active: [], fstab: [], units: []}
-unreached:
-  description: Those of O(connect) that could not be reached.
-  returned: success
-  type: list
-  elements: dict
-  sample: [{name: worker2, address: 10.244.2.0, port: 10250}]
 """
 
 import os
+import platform
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.kraf.edge.plugins.module_utils.core import module as frame
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.hosts import kubernetes, network, plan, reading, system
 
 STRINGS = {"type": "list", "elements": "str", "default": []}
@@ -141,6 +141,7 @@ SPEC = {
     "addresses": STRINGS,
     "connect": {"type": "list", "elements": "dict", "default": [], "options": CONNECT},
     "connect_limit": {"type": "float", "default": 30},
+    "connect_hint": {"type": "str", "default": "See what runs there, and which firewall stands between"},
 }
 
 
@@ -171,15 +172,21 @@ def look(options: dict[str, Any], root: reading.Root) -> dict[str, Any]:
     }
 
 
+def reach(options: dict[str, Any]) -> None:
+    """Raises KrafError with everything that could not be reached from here."""
+    missing = network.unreached(options["connect"], options["connect_limit"])
+    if missing:
+        places = ", ".join(f"{place['name']} ({place['address']}:{place['port']})" for place in missing)
+        why = f"no TCP connection within {options['connect_limit']:.0f} s"
+        raise KrafError(f"connection from {platform.node()}", places, why, options["connect_hint"], unreached=missing)
+
+
 def body(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     if options["connect"]:
-        return {
-            "changed": False,
-            "host": {},
-            "unreached": network.unreached(options["connect"], options["connect_limit"]),
-        }
-    return {"changed": False, "host": look(options, reading.Root()), "unreached": []}
+        reach(options)
+        return {"changed": False, "host": {}}
+    return {"changed": False, "host": look(options, reading.Root())}
 
 
 def main() -> None:
