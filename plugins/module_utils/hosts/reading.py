@@ -24,6 +24,11 @@ class Root:
     def exists(self, path: str) -> bool:
         return os.path.exists(self.at(path))
 
+    def masks(self, path: str) -> bool:
+        """Whether this is systemd's way to keep a unit from starting: a link to nothing."""
+        place = self.at(path)
+        return os.path.islink(place) and os.readlink(place) == "/dev/null"
+
     def names(self, path: str) -> list[str]:
         """Names in a folder, sorted; none when there is no such folder."""
         try:

@@ -111,7 +111,7 @@ def swap(root: Root) -> dict[str, list[str]]:
         "active": [line.split()[0] for line in root.lines("/proc/swaps")[1:] if line.strip()],
         "fstab": [line for line in entries if line.split()[2:3] == ["swap"]],
         "mask": sorted(made - owned),
-        "disable": sorted(unit for unit in owned & wanted),
+        "disable": sorted(unit for unit in owned & wanted if not root.masks(f"{OWNED_UNITS}/{unit}")),
     }
 
 

@@ -89,7 +89,10 @@ def test_ins_04_every_origin_of_swap_is_found(root):
 
 
 def test_ins_04_what_is_masked_or_disabled_already_is_left_alone(root, tmp_path):
-    host = root({"/lib/systemd/system/dphys-swapfile.service": "", "/etc/systemd/system/data-swap.swap": ""})
+    # systemctl mask leaves the link that enabled the unit where it is.
+    enabled = "/etc/systemd/system/multi-user.target.wants/dphys-swapfile.service"
+    packaged = "/lib/systemd/system/dphys-swapfile.service"
+    host = root({packaged: "", enabled: "", "/etc/systemd/system/data-swap.swap": ""})
     os.symlink("/dev/null", tmp_path / "etc/systemd/system/dphys-swapfile.service")
     assert system.swap(host) == {"active": [], "fstab": [], "mask": [], "disable": []}
 
