@@ -122,7 +122,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.kraf.edge.plugins.module_utils.core import module as frame
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.hosts import kubernetes, network, plan, reading, system
+from ansible_collections.kraf.edge.plugins.module_utils.hosts import daemon, kubernetes, network, plan, reading, system
 
 STRINGS = {"type": "list", "elements": "str", "default": []}
 CONNECT = {
@@ -167,6 +167,7 @@ def look(options: dict[str, Any], root: reading.Root) -> dict[str, Any]:
         "sysctls": network.sysctls(root),
         "iptables": {**tables, "wanted": plan.iptables_backend(tables)},
         "vxlan": network.vxlan(root),
+        "daemon_fault": daemon.fault(root.text(daemon.PATH), daemon.PATH),
         "docker": kubernetes.docker(root),
         "kubernetes": kubernetes.kubernetes(root),
     }

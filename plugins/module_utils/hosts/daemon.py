@@ -12,6 +12,8 @@ from typing import Any
 
 from ..core.errors import KrafError
 
+PATH = "/etc/docker/daemon.json"
+
 # What the daemon takes over on SIGHUP (dockerd's manual, "Miscellaneous options"); anything else needs a restart.
 RELOADABLE = frozenset(
     {
@@ -48,6 +50,15 @@ def parse(text: str, path: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise KrafError(f"file {path}", type(found).__name__, "Docker wants a JSON object", "Correct it by hand")
     return found
+
+
+def fault(text: str, path: str) -> str:
+    """What is wrong with the file's text; empty when it is sound."""
+    try:
+        parse(text, path)
+    except KrafError as error:
+        return error.why
+    return ""
 
 
 def merge(current: Mapping[str, Any], wanted: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..core.errors import KrafError
-from . import existing, plan
+from . import daemon, existing, plan
 
 Host = Mapping[str, Any]
 Hosts = Mapping[str, Host]
@@ -54,6 +54,9 @@ def docker(hosts: Hosts, settings: Settings) -> Iterator[KrafError]:
     for name, host in hosts.items():
         yield from _modules(name, host)
         yield from _iptables(name, host)
+        if host["daemon_fault"]:
+            # DKR-05: the owner's file is never replaced by another.
+            yield KrafError(f"{daemon.PATH} of {name}", None, host["daemon_fault"], "Correct it by hand")
 
 
 def kubernetes(hosts: Hosts, settings: Settings) -> Iterator[KrafError]:
@@ -187,7 +190,12 @@ def _cgroup(name: str, host: Host, settings: Settings) -> Iterator[KrafError]:
             why,
             "Boot with systemd.unified_cgroup_hierarchy=1, or use Kubernetes 1.22",
         )
-    driver = str(settings.get("cgroup_driver", "systemd"))
+    driver = str(settings["cgroup_driver"])
+    for path, flag in host["kubernetes"]["cgroup_flags"].items():
+        if flag != driver:
+            # INS-06: a flag wins over kubelet's configuration, and kubelet exits when Docker uses another driver.
+            why = f"{path} gives kubelet another driver than Docker's, {driver}"
+            yield KrafError(f"cgroup driver of {name}", flag, why, "Take --cgroup-driver out of that file")
     if group["version"] == 2 and driver == "cgroupfs" and minor is not None and minor < (1, 25):
         why = f"kubelet {version} works with control groups of version 2 only through systemd"
         yield KrafError(f"cgroup driver of {name}", driver, why, "Use the driver systemd")

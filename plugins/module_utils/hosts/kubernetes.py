@@ -19,6 +19,7 @@ from .reading import Root
 
 DOCKER_SOCKET = "/var/run/docker.sock"
 MANIFESTS = "/etc/kubernetes/manifests"
+DROP_INS = "/etc/systemd/system/kubelet.service.d"
 CLUSTER_FILE = "/etc/kubernetes/kraf-cluster.json"
 CLIENT_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 
@@ -86,8 +87,19 @@ def kubernetes(root: Root) -> dict[str, Any]:
         "service_cidr": _flag(api, "service-cluster-ip-range"),
         "pod_cidr": _flag(manager, "cluster-cidr"),
         "cni_plugins": root.text("/opt/cni/bin/.kraf-checksum").strip(),
+        "cgroup_flags": cgroup_flags(root),
         "certificates": certificates(root),
     }
+
+
+def cgroup_flags(root: Root) -> dict[str, str]:
+    """Cgroup drivers that flags give kubelet, by the file that they stand in."""
+    found = {}
+    for path in ["/etc/default/kubelet", *[f"{DROP_INS}/{name}" for name in root.names(DROP_INS)]]:
+        flag = re.search(r"^[^#]*--cgroup-driver[= ](\w+)", root.text(path), re.MULTILINE)
+        if flag:
+            found[path] = flag.group(1)
+    return found
 
 
 def _flag(manifest: str, name: str) -> str:

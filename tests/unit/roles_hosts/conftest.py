@@ -29,6 +29,7 @@ NO_CLUSTER = {
     "service_cidr": "",
     "pod_cidr": "",
     "cni_plugins": "",
+    "cgroup_flags": {},
     "certificates": {},
 }
 SUM = "0" * 64
@@ -62,6 +63,7 @@ def host() -> Callable[..., dict[str, Any]]:
             "modules": {"loadable": True, "present": True, "release": "6.1.0"},
             "iptables": TABLES,
             "vxlan": True,
+            "daemon_fault": "",
             "nameservers": ["192.168.1.254"],
             "kubernetes": NO_CLUSTER,
         }

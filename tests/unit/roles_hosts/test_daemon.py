@@ -41,6 +41,11 @@ def test_dkr_05_invalid_json_stops_with_its_line(text, place):
     assert "/etc/docker/daemon.json" in str(caught.value)
 
 
+def test_dkr_05_the_fault_of_a_file_is_told_without_stopping():
+    assert "line 2" in daemon.fault("{\n,}", daemon.PATH)
+    assert daemon.fault("{}", daemon.PATH) == ""
+
+
 @pytest.mark.parametrize("text", ["[]", '"text"', "3"])
 def test_dkr_05_json_that_is_no_object_is_refused(text):
     with pytest.raises(KrafError, match="JSON object"):

@@ -209,6 +209,40 @@ def test_dkr_01_a_missing_module_folder_asks_for_a_reboot(host):
     assert "Reboot" in text
 
 
+def test_dkr_05_an_invalid_daemon_json_is_reported_before_anything_is_changed(host):
+    text = only(host_complaints({"one": host(1, daemon_fault="line 3, column 5: Expecting value")}, "docker"))
+    assert "/etc/docker/daemon.json of one" in text
+    assert "line 3" in text
+
+
+def test_ins_06_a_flag_that_gives_kubelet_another_driver_is_named_with_its_file(host, settings):
+    path = "/etc/systemd/system/kubelet.service.d/20-extra.conf"
+    text = only(complaints({"one": host(1, kubernetes={"cgroup_flags": {path: "cgroupfs"}})}, settings()))
+    assert path in text
+    assert "cgroupfs" in text
+    assert complaints({"one": host(1, kubernetes={"cgroup_flags": {path: "systemd"}})}, settings()) == []
+
+
+def reset_complaints(host_facts: dict[str, Any], remove: bool = False) -> list[str]:
+    return host_complaints({"one": host_facts}, "reset", {"cluster_name": "kraf", "remove_volumes": remove})
+
+
+def test_ins_15_a_reset_takes_no_node_of_another_cluster_apart(host):
+    foreign = {"joined": True, "server": "https://10.0.0.1:6443"}
+    other = {"joined": True, "cluster_name": "other"}
+    assert "somebody else's" in only(reset_complaints({**host(1, kubernetes=foreign), "disks": []}))
+    assert "the cluster other" in only(reset_complaints({**host(1, kubernetes=other), "disks": []}))
+    assert reset_complaints({**host(1), "disks": []}) == []
+
+
+def test_a_reset_wants_consent_for_virtual_disks(host):
+    ours = {**host(1, kubernetes={"joined": True, "cluster_name": "kraf"}), "disks": ["/var/lib/kraf/volumes/a.img"]}
+    text = only(reset_complaints(ours))
+    assert "a.img" in text
+    assert "kraf_remove_volumes" in text
+    assert reset_complaints(ours, remove=True) == []
+
+
 def test_dkr_02_a_host_without_any_working_firewall_is_refused(host):
     broken = {"works": False, "error": "Failed to initialize nft"}
     text = only(host_complaints({"one": host(1, iptables={"nft": broken, "legacy": {"works": False}})}, "docker"))

@@ -187,6 +187,19 @@ def test_a_control_plane_is_read_from_its_own_files(root):
     assert (found["cluster_name"], found["version"], found["server"]) == ("kraf", "1.22.9", "https://one:6443")
 
 
+def test_ins_06_flags_for_kubelet_are_found_and_comments_are_not(root):
+    folder = "/etc/systemd/system/kubelet.service.d"
+    found = kubernetes.cgroup_flags(
+        root(
+            {
+                "/etc/default/kubelet": "# KUBELET_EXTRA_ARGS=--cgroup-driver=cgroupfs\n",
+                f"{folder}/20-extra.conf": '[Service]\nEnvironment="X=--v=2 --cgroup-driver=cgroupfs"\n',
+            }
+        )
+    )
+    assert found == {f"{folder}/20-extra.conf": "cgroupfs"}
+
+
 def test_a_bare_host_belongs_to_no_cluster(root):
     found = kubernetes.kubernetes(root({}))
     assert not any(found.values())
