@@ -147,12 +147,16 @@ def test_cni_02_a_kernel_without_vxlan_is_refused_unless_host_gw_is_used(host, s
         ({"service_cidr": "192.168.1.128/25"}, "overlaps 192.168.1.0/24 of one's interface eth0"),
         ({"pod_cidr": "10.244.0.0/25"}, "every node takes a /24"),
         ({"pod_cidr": "10.244.1.0/16"}, "it is no IPv4 network"),
-        ({"pod_cidr": "fd00::/64"}, "carries IPv4 only"),
         ({"service_cidr": ""}, "it is no IPv4 network"),
     ],
 )
 def test_networks_that_cannot_work_are_refused(host, settings, changes, words):
     assert words in only(complaints({"one": host(1)}, settings(**changes)))
+
+
+@pytest.mark.parametrize("cidr", ["fd00::/64", "fd00::/64,10.244.0.0/16", "10.244.0.0/16,fd00::/64"])
+def test_ins_18_ipv6_is_refused_with_the_reason(host, settings, cidr):
+    assert "carries IPv4 only" in only(complaints({"one": host(1)}, settings(pod_cidr=cidr)))
 
 
 def test_the_clusters_own_interfaces_are_not_in_its_way(host, settings):
