@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..core import names
 from ..core.errors import KrafError
 
 NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
@@ -54,6 +55,10 @@ def iptables_backend(tables: Mapping[str, Any]) -> str:
 
 def complaints(settings: Mapping[str, Any]) -> Iterator[KrafError]:
     """What is wrong with a cluster's settings, whatever the hosts are."""
+    try:
+        names.check("cluster", settings["cluster_name"])
+    except KrafError as error:
+        yield error
     version = str(settings["version"])
     release = minor(version)
     if release is None:

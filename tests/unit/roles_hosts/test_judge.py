@@ -164,6 +164,11 @@ def test_the_clusters_own_interfaces_are_not_in_its_way(host, settings):
     assert complaints({"one": host(1, addresses=[bridge])}, settings()) == []
 
 
+@pytest.mark.parametrize("name", ["", "Site A", "a/b", "../x"])
+def test_a_cluster_name_that_cannot_name_a_file_or_an_object_is_refused(host, settings, name):
+    assert "cluster name" in only(complaints({"one": host(1)}, settings(cluster_name=name)))
+
+
 @pytest.mark.parametrize("version", ["1.22", "latest", "", "1.22.9-rc1"])
 def test_what_is_no_version_is_refused(host, settings, version):
     assert any("three numbers" in text for text in complaints({"one": host(1)}, settings(version=version)))
