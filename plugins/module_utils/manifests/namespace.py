@@ -13,6 +13,7 @@ from ..core.names import SYSTEM_NAMESPACE, namespace
 from .labels import labels
 
 PULL_SECRET = "image-registry"  # noqa: S105
+PULL_KEY = ".dockerconfigjson"
 QUOTA = {"pods": "100", "persistentvolumeclaims": "100", "services.nodeports": "0", "services.loadbalancers": "0"}
 """No service of a device leaves the cluster but by the door, so none may take a port of a node."""
 DEFAULT_LIMIT = {"cpu": "1", "memory": "512Mi"}
@@ -35,8 +36,9 @@ def objects(device: str, uid: str, pull_secret: Mapping[str, Any] | None = None)
         _object("networking.k8s.io/v1", "NetworkPolicy", "only-own-and-system", name, mine, spec=_policy()),
     ]
     if pull_secret:
-        copy = _object("v1", "Secret", PULL_SECRET, name, mine, type=pull_secret["type"], data=pull_secret["data"])
-        found.append(copy)
+        # The original also holds the account in clear and the registry's own file of accounts, which are not for pods.
+        data = {PULL_KEY: pull_secret["data"][PULL_KEY]}
+        found.append(_object("v1", "Secret", PULL_SECRET, name, mine, type=pull_secret["type"], data=data))
     return found
 
 

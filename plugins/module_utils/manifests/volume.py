@@ -14,6 +14,8 @@ from ..core import names, sizes
 from .labels import labels
 
 LOCAL_ROOT = "/var/lib/kraf/volumes"
+LOCAL_DATA = "data"
+"""A folder inside the volume's file system: while that is not mounted there is no such path, and no pod starts."""
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 LOCAL_LABEL = "kraf.io/local"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -103,7 +105,7 @@ def persistent_volume(volume: Volume, current: Mapping[str, Any] | None = None) 
         "persistentVolumeReclaimPolicy": "Retain",
         "storageClassName": volume.storage_class,
         "volumeMode": "Filesystem",
-        "local": {"path": f"{LOCAL_ROOT}/{volume.persistent_volume}"},
+        "local": {"path": f"{LOCAL_ROOT}/{volume.persistent_volume}/{LOCAL_DATA}"},
         "claimRef": reference,
         "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [_on(volume.node)]}]}},
     }

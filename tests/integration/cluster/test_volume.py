@@ -375,7 +375,7 @@ def test_a_local_volume_is_bound_to_its_own_file_and_grows_with_it(
     wait_bound(cluster, device)
     disk = cluster.get(PERSISTENT_VOLUME, f"kraf-{device}-photos")
     assert disk is not None
-    assert disk["spec"]["local"]["path"] == f"/var/lib/kraf/volumes/kraf-{device}-photos"
+    assert disk["spec"]["local"]["path"] == f"/var/lib/kraf/volumes/kraf-{device}-photos/data"
     before = [existing(cluster, device), disk]
     again = run_module(volume, volumes=[entry(device)])
     assert not again["changed"]
