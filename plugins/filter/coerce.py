@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.kraf.edge.plugins.module_utils.catalog import status
 from ansible_collections.kraf.edge.plugins.module_utils.core import coerce
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 
@@ -36,4 +37,4 @@ class FilterModule:
     """Ansible asks this class."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"as_list": as_list, "as_bool": as_bool, "printable": printable}
+        return {"as_list": as_list, "as_bool": as_bool, "printable": printable, "status": status.lines}

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tables of the playbook status: what the catalog, the cluster and the devices say, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.coerce import printable
+from ..core.sizes import human
+from ..core.table import table
+
+Row = Mapping[str, Any]
+DEVICE_COLUMNS = ("name", "state", "address", "architecture", "memory", "labels", "reason", "expires")
+APP_COLUMNS = ("device", "name", "owner", "epoch", "phase", "ports", "data", "overlap")
+VOLUME_COLUMNS = ("device", "name", "app", "size", "phase", "class", "node", "used by")
+EXPORT_COLUMNS = ("device", "volume", "ready", "image")
+MOUNT_COLUMNS = ("device", "mount point", "from")
+
+
+def lines(found: Row) -> list[str]:
+    """All tables, each after its heading.
+
+    Args:
+        found: ``devices``, ``apps``, ``volumes`` as the ``_info`` modules return them; ``exports`` and ``placements``
+            as objects of Kubernetes; ``mounts``, results of findmnt by device; ``unread``, why the cluster was not read.
+    """
+    result = _part("Devices", table([_device(row) for row in found["devices"]], DEVICE_COLUMNS))
+    result += _part("Apps", table(_apps(found["apps"], found["placements"]), APP_COLUMNS))
+    if found["unread"]:
+        result += ["", f"The cluster was not read: {printable(found['unread'], 300)}"]
+    else:
+        result += _part("Volumes", table([_volume(row) for row in found["volumes"]], VOLUME_COLUMNS))
+        result += _part("Exports", table([_export(row) for row in found["exports"]], EXPORT_COLUMNS))
+    mounts, silent = _mounts(found["mounts"])
+    result += _part("Mounts", table(mounts, MOUNT_COLUMNS))
+    return [*result, "", f"Did not answer: {', '.join(printable(name) for name in silent)}"] if silent else result
+
+
+def _part(heading: str, rows: Sequence[str]) -> list[str]:
+    return ["", heading, *(f"  {line}" for line in rows or ["none"])]
+
+
+def _device(row: Row) -> Row:
+    labels = [f"{key}={value}" for key, value in row["labels"].items()]
+    return {**row, "memory": human(row["memory_bytes"]) if row["memory_bytes"] else "", "labels": labels}
+
+
+def _apps(apps: Sequence[Row], placements: Sequence[Row]) -> list[Row]:
+    """Every app of the catalog with its owner, and every placement whose app the catalog does not know."""
+    placed: dict[tuple[str, str], Row] = {}
+    for placement in placements:
+        spec = placement["spec"]
+        phase = (placement.get("status") or {}).get("phase")
+        placed[(spec["device"], spec["app"])] = {"owner": spec["owner"], "epoch": spec["epoch"], "phase": phase}
+    rows: list[Row] = []
+    for app in apps:
+        where = placed.pop((app["device"], app["name"]), {"owner": "device"})
+        ports = [port["device_port"] for port in app["ports"]]
+        overlap = "yes" if app["overlap"] else ""
+        rows.append(
+            {**app, **where, "ports": ports, "data": [data["path"] for data in app["data"]], "overlap": overlap}
+        )
+    return rows + [
+        {"device": device, "name": f"{name} (not in the catalog)", **where} for (device, name), where in placed.items()
+    ]
+
+
+def _volume(row: Row) -> Row:
+    asked, real = row["asked_bytes"], row["real_bytes"]
+    size = human(real or asked) + (f" of {human(asked)}" if real and real != asked else "")
+    return {**row, "size": size, "class": row["storage_class"], "used by": row["used_by"]}
+
+
+def _export(item: Row) -> Row:
+    labels = item["metadata"]["labels"]
+    containers = item["spec"]["template"]["spec"]["containers"]
+    return {
+        "device": labels.get("kraf.io/device"),
+        "volume": labels.get("kraf.io/volume"),
+        "ready": "yes" if (item.get("status") or {}).get("readyReplicas") else "no",
+        "image": containers[0].get("image"),
+    }
+
+
+def _mounts(answers: Mapping[str, Row]) -> tuple[list[Row], list[str]]:
+    """Mounts by device, and the devices of which nothing is known."""
+    rows: list[Row] = []
+    silent = []
+    for device, answer in sorted(answers.items()):
+        if answer.get("unreachable") or answer.get("rc") not in (0, 1):
+            silent.append(device)
+            continue
+        for mount in _file_systems(answer.get("stdout") or ""):
+            rows.append({"device": device, "mount point": mount.get("target"), "from": mount.get("source")})
+    return rows, silent
+
+
+def _file_systems(text: str) -> list[Row]:
+    """What findmnt wrote; a device may write anything, and findmnt writes nothing where there is no such mount."""
+    try:
+        found = json.loads(text).get("filesystems")
+    except (ValueError, AttributeError):
+        return []
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""catalog/status: the tables of the playbook status, from whatever devices and cluster say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ansible_collections.kraf.edge.plugins.module_utils.catalog import status
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Device, Port
+
+
+def lines(**found: Any) -> list[str]:
+    empty: dict[str, Any] = {name: [] for name in ("devices", "apps", "volumes", "exports", "placements")}
+    return status.lines({**empty, "mounts": {}, "unread": "", **found})
+
+
+def part(heading: str, shown: list[str]) -> list[str]:
+    begin = shown.index(heading) + 1
+    return [line.strip() for line in [*shown[begin:], ""][: [*shown[begin:], ""].index("")]]
+
+
+def placement(app: str, owner: str) -> dict[str, Any]:
+    return {"spec": {"device": "pi1", "app": app, "owner": owner, "epoch": 3}, "status": {"phase": "Running"}}
+
+
+def test_nothing_is_shown_as_none() -> None:
+    shown = lines()
+    assert [part(heading, shown) for heading in ("Devices", "Apps", "Volumes", "Exports", "Mounts")] == [["none"]] * 5
+
+
+def test_devices_are_shown_with_what_was_said_of_them() -> None:
+    rows = [Device("pi1", memory_bytes=2**32, labels={"site": "lab"}).as_dict(), Device("pi2").as_dict()]
+    assert part("Devices", lines(devices=rows)) == [
+        "NAME  STATE   MEMORY  LABELS",
+        "pi1   active  4 GiB   site=lab",
+        "pi2   active  -       -",
+    ]
+
+
+def test_an_app_is_shown_where_it_runs_and_a_placement_that_the_catalog_does_not_know_too() -> None:
+    faces = App("pi1", "faces", ports=(Port(80, 8000),), data=(Data("d", "/data"),))
+    apps = [faces.as_dict(), App("pi2", "x").as_dict()]
+    shown = part("Apps", lines(apps=apps, placements=[placement("faces", "edge"), placement("lost", "edge")]))
+    assert [line.split()[:5] for line in shown] == [
+        ["DEVICE", "NAME", "OWNER", "EPOCH", "PHASE"],
+        ["pi1", "faces", "edge", "3", "Running"],
+        ["pi2", "x", "device", "-", "-"],
+        ["pi1", "lost", "(not", "in", "the"],
+    ]
+
+
+def test_a_volume_is_shown_with_what_was_asked_where_that_differs() -> None:
+    row = {"device": "pi1", "name": "x", "asked_bytes": 2**31, "real_bytes": 2**30, "storage_class": "c", "used_by": []}
+    assert "1 GiB of 2 GiB" in part("Volumes", lines(volumes=[row]))[1]
+
+
+def test_a_cluster_that_was_not_read_is_said_in_the_place_of_its_tables() -> None:
+    shown = lines(unread="no answer\x1b[31m")
+    assert "The cluster was not read: no answer" in shown
+    assert "Volumes" not in shown
+
+
+def test_mounts_are_shown_and_devices_that_did_not_answer_are_named() -> None:
+    found = {"filesystems": [{"target": "/srv/kraf/photos", "source": "http://127.0.0.1:8100/"}]}
+    answers = {
+        "pi1": {"rc": 0, "stdout": json.dumps(found)},
+        "pi2": {"unreachable": True},
+        "pi3": {"rc": 1, "stdout": ""},
+        "pi4": {},
+    }
+    shown = lines(mounts=answers)
+    assert part("Mounts", shown)[1:] == ["pi1     /srv/kraf/photos  http://127.0.0.1:8100/"]
+    assert shown[-1] == "Did not answer: pi2, pi4"
+
+
+def test_sec_01_what_a_device_reports_can_neither_break_the_tables_nor_the_terminal() -> None:
+    hostile = {"filesystems": ["x", {"target": "\x1b[2J/x\n\0"}]}
+    texts = {"pi1": "not json", "pi2": '["x"]', "pi3": '{"filesystems": "x"}', "pi4": json.dumps(hostile)}
+    device = Device("pi1", state="maintenance", reason="\x1b]0;x\x07" + "y" * 10**6).as_dict()
+    shown = lines(devices=[device], mounts={name: {"rc": 0, "stdout": text} for name, text in texts.items()})
+    assert all(line.isprintable() and len(line) < 400 for line in shown)
+    assert part("Mounts", shown)[1:] == ["pi4     /x"]
