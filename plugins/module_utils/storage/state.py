@@ -12,7 +12,7 @@ from typing import Any
 
 from ..cluster.client import Cluster
 from ..cluster.errors import ClusterError
-from ..cluster.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET, STORAGE_CLASS
+from ..cluster.kinds import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET, STORAGE_CLASS
 from ..core import names, sizes
 from ..manifests.labels import DEVICE, OURS, VOLUME
 from ..manifests.volume import DEFAULT_CLASS, Volume
@@ -32,6 +32,7 @@ class State:
     def __init__(self, cluster: Cluster, devices: Iterable[str]) -> None:
         self._cluster = cluster
         spaces = {names.namespace(device) for device in devices}
+        self._nodes: dict[str, bool] = {}
         self._namespace = spaces.pop() if len(spaces) == 1 else ""
 
     @cached_property
@@ -54,6 +55,12 @@ class State:
     def version(self) -> tuple[int, int]:
         """Version of the API server."""
         return self._cluster.version()
+
+    def has_node(self, name: str) -> bool:
+        """True when the cluster has a node of this name."""
+        if name not in self._nodes:
+            self._nodes[name] = self._cluster.get(NODE, name) is not None
+        return self._nodes[name]
 
     def claim(self, volume: Volume) -> Object | None:
         """The claim of a volume."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..cluster.client import Cluster
 from ..cluster.converge import Change, by_key, converge, fingerprinted, key
-from ..cluster.kinds import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
+from ..cluster.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 from ..core import names, sizes
 from ..core.errors import KrafError
 from ..manifests import volume as manifest
@@ -90,7 +90,7 @@ def plan(cluster: Cluster, state: State, volumes: Sequence[Volume], adopt: bool 
         _check_modes(volume, state)
         claim = state.claim(volume)
         if claim is None:
-            whole, local = _resolve_new(cluster, state, volume, adopt, made)
+            whole, local = _resolve_new(state, volume, adopt, made)
             new.append(whole)
         else:
             whole, local = _resolve_existing(state, volume, claim, made)
@@ -115,7 +115,7 @@ def _check_modes(volume: Volume, state: State) -> None:
         raise KrafError(f"access mode of {volume.title}", "ReadWriteOncePod", why, "Use ReadWriteOnce")
 
 
-def _resolve_new(cluster: Cluster, state: State, volume: Volume, adopt: bool, made: Plan) -> tuple[Volume, bool]:
+def _resolve_new(state: State, volume: Volume, adopt: bool, made: Plan) -> tuple[Volume, bool]:
     storage_class = state.storage_class(volume.storage_class, volume.title)
     left = state.persistent_volume(volume)
     if left is not None:
@@ -128,7 +128,7 @@ def _resolve_new(cluster: Cluster, state: State, volume: Volume, adopt: bool, ma
     )
     if not manifest.is_local(storage_class):
         return whole, False
-    return replace(whole, node=_node(cluster, volume, storage_class, left)), True
+    return replace(whole, node=_node(state, volume, storage_class, left)), True
 
 
 def _check_left(volume: Volume, left: Object, adopt: bool) -> None:
@@ -144,7 +144,7 @@ def _check_left(volume: Volume, left: Object, adopt: bool) -> None:
         raise _shrink(volume, size, f"PersistentVolume {name} has")
 
 
-def _node(cluster: Cluster, volume: Volume, storage_class: Object, left: Object | None) -> str:
+def _node(state: State, volume: Volume, storage_class: Object, left: Object | None) -> str:
     lies_on = manifest.node_of(left)
     annotations = storage_class["metadata"].get("annotations") or {}
     node = volume.node or lies_on or str(annotations.get(NODE_ANNOTATION) or "")
@@ -153,7 +153,7 @@ def _node(cluster: Cluster, volume: Volume, storage_class: Object, left: Object 
     if not node:
         why = f"volumes of class {storage_class['metadata']['name']} are files on one node"
         raise KrafError(f"node of {volume.title}", None, why, "Name the node (node)")
-    if cluster.get(NODE, node) is None:
+    if not state.has_node(node):
         raise KrafError(f"node of {volume.title}", node, "the cluster has no such node", "See kubectl get nodes")
     return node
 
