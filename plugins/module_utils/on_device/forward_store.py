@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import socket
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,7 @@ class Forward:
         sni: name of the service at the door.
         redirect: a container publishes the port already: take its clients over by a rule instead of binding the port.
         listen: port on which haproxy really listens when ``redirect`` is set; 0 is "choose one".
+        relay: port on the loopback address between the app's part of haproxy and that of the doors; 0 likewise.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Forward:
     sni: str = ""
     redirect: bool = False
     listen: int = 0
+    relay: int = 0
 
     @property
     def bound(self) -> int:
@@ -71,8 +75,8 @@ def validate(forward: Forward) -> None:
     name = f"forward {forward.name}"
     if not _NAME.match(forward.name) or forward.name == DOORS:
         raise KrafError("name of a forward", forward.name, "lower-case letters, digits and '-' are taken, 63 at most")
-    for what, port in (("port", forward.port), ("listen", forward.listen)):
-        if not (0 if what == "listen" else 1) <= port <= 65535:
+    for what, port in (("port", forward.port), ("listen", forward.listen), ("relay", forward.relay)):
+        if not (1 if what == "port" else 0) <= port <= 65535:
             raise KrafError(f"{name}, {what}", port, "a port is between 1 and 65535")
     if forward.target not in TARGETS:
         raise KrafError(f"{name}, target", forward.target, f"it is one of {', '.join(TARGETS)}")
@@ -132,7 +136,7 @@ def save(forward: Forward) -> bool:
 
 
 def complete(forward: Forward) -> Forward:
-    """The forward with its own port to listen on, when its port has to be taken over from a container.
+    """The forward with its own ports: to listen on, when it takes over a container's, and between its two halves.
 
     Raises:
         KrafError: when another forward has the port.
@@ -142,13 +146,29 @@ def complete(forward: Forward) -> Forward:
     if clash:
         fix = "Choose another port"
         raise KrafError(f"forward {forward.name}, port", forward.port, f"forward {clash.name} has it", fix)
-    if not forward.redirect:
-        return dataclasses.replace(forward, listen=0)
-    taken = {one.bound for one in others}
     before = load(forward.name)
-    preferred = [forward.listen, before.listen if before else 0, forward.port + 10000, *range(20000, 30000)]
-    listen = next(port for port in preferred if 0 < port <= 65535 and port not in taken and port != forward.port)
-    return dataclasses.replace(forward, listen=listen)
+    taken = {port for one in others for port in (one.port, one.listen, one.relay)} | {forward.port}
+    listen = relay = 0
+    if forward.redirect:
+        old = (forward.listen, before.listen if before else 0)
+        listen = _choose([*old, forward.port + 10000, *range(20000, 25000)], old, taken)
+    if forward.device_address:
+        old = (forward.relay, before.relay if before else 0)
+        relay = _choose([*old, *range(25000, 30000)], old, taken | {listen})
+    return dataclasses.replace(forward, listen=listen, relay=relay)
+
+
+def _choose(ports: Iterable[int], ours: Container[int], taken: Container[int]) -> int:
+    return next(port for port in ports if 0 < port <= 65535 and port not in taken and (port in ours or _free(port)))
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("0.0.0.0", port))  # noqa: S104
+        except OSError:
+            return False
+    return True
 
 
 def _overlap(one: Forward, other: Forward) -> bool:

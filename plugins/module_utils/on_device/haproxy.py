@@ -5,8 +5,9 @@
 """haproxy on the device: its configuration as text, and what its sockets say.
 
 How a hold works: while an app moves, its backend's only usable server is ``hold``, a closed port. haproxy accepts
-clients as ever and tries again every 200 ms until another server becomes usable. ``set maxconn frontend 0`` looks like
-a better way and aborts haproxy 2.6.12.
+clients as ever and tries again every 200 ms until another server becomes usable, for an hour (20000 times). Two ways
+that look better abort haproxy 2.6.12: ``set maxconn frontend 0``, and many more retries or a Unix socket as server,
+where a connect that fails at once is tried again at once until the watchdog ends the process.
 https://www.haproxy.com/documentation/haproxy-configuration-manual/2-6r1/
 """
 
@@ -62,8 +63,8 @@ backend {doors}
 """
 
 # A refused connection is tried again every 200 ms ("timeout connect"), for as long as the client waits. The check
-# ends that for an app that stays away for 12 s. The TLS of the way to the edge has a backend of its own, since a weak
-# device needs longer than 200 ms for many handshakes at once.
+# ends that for an app that stays away for 12 s. The TLS of the way to the edge has a backend of its own, behind the
+# relay, since a weak device needs longer than 200 ms for many handshakes at once.
 _APP = """
 frontend in-{name}
 {binds}
@@ -71,12 +72,12 @@ frontend in-{name}
 backend {name}
     timeout connect 200ms
     timeout check 2s
-    retries 1000000
+    retries 20000
     server local {local} check inter 2s fall 6 rise 1 downinter 500ms{on_device}
     server hold {closed}{on_held}
-    server edge unix@{run}/edge-{name}.sock{on_edge}
+    server edge 127.0.0.1:{relay}{on_edge}
 frontend out-{name}
-    bind unix@{run}/edge-{name}.sock user {user} group {user} mode 600 backlog 4096
+    bind 127.0.0.1:{relay} backlog 4096
     default_backend {name}-edge
 """
 
@@ -117,8 +118,7 @@ def _forward(forward: Forward, ipv6: bool) -> str:
         binds=binds,
         local=forward.device_address,
         closed=CLOSED_PORT,
-        run=RUN,
-        user=USER,
+        relay=forward.relay,
         on_device=off[DEVICE],
         on_held=off[HELD],
         on_edge=off[EDGE],
@@ -135,8 +135,17 @@ def _edge_backend(forward: Forward, suffix: str) -> str:
 
 
 def _tls(sni: str) -> str:
-    verify = f"verify required verifyhost {DOOR_DOMAIN}"
-    return f"ssl crt {TLS}/device.pem ca-file {TLS}/ca.crt {verify} sni str({sni})"
+    files = f"crt {TLS}/device.pem ca-file {TLS}/ca.crt"
+    return f"ssl {files} verify required verifyhost {DOOR_DOMAIN} sni str({short_name(sni)})"
+
+
+def short_name(sni: str) -> str:
+    """The form of a door's name that haproxy can verify: PORT-SERVICE, under the one wildcard of the door's certificate.
+
+    haproxy checks a server's certificate against the SNI, not against ``verifyhost``, whenever there is an SNI.
+    """
+    parts = sni.removesuffix(f".{DOOR_DOMAIN}").split(".")
+    return f"{parts[0]}-{parts[1]}.{DOOR_DOMAIN}" if len(parts) == 3 else sni
 
 
 def _server(address: str) -> str:

@@ -1,0 +1,82 @@
+"""A device on this machine: its own folders, its own network, and haproxy without systemd."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, forward_store, haproxy
+
+from . import parts
+
+PROGRAMS = {"haproxy": "haproxy", "nft": "nftables", "mount.davfs": "davfs2", "lighttpd": "lighttpd", "ip": "iproute2"}
+MODULES = ("lighttpd-mod-webdav", "lighttpd-modules-lua")
+
+
+@pytest.fixture(scope="session")
+def programs() -> None:
+    """What these tests run, from the distribution; they need root."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mounts, network namespaces, nftables")
+    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+    if not Path("/usr/lib/lighttpd/mod_webdav.so").exists():
+        missing += MODULES
+    if missing:
+        command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", *missing]
+        subprocess.run(command, check=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+
+
+class Direct:
+    """haproxy as a plain process, started and reloaded with what the unit runs."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        etc, run = forward_store.ETC, haproxy.RUN
+        subprocess.run(["nft", "-f", str(etc / "forward.nft")], check=True)
+        shutil.copy(etc / "haproxy.cfg", run / "haproxy.loaded")
+        with (run / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["haproxy", "-W", "-f", str(etc / "haproxy.cfg"), "-S", str(run / "master.sock")],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        parts.until(lambda: haproxy.servers() is not None, what="haproxy")
+
+    def reload(self) -> None:
+        assert self.process
+        shutil.copy(forward_store.ETC / "haproxy.cfg", haproxy.RUN / "haproxy.loaded")
+        self.process.send_signal(signal.SIGUSR2)
+
+    def stop(self) -> None:
+        if self.process:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def log(self) -> str:
+        return (haproxy.RUN / "log").read_text()
+
+
+@pytest.fixture
+def device(programs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Direct]:
+    """Forwards with folders of their own, in a network of their own, with certificates."""
+    tmp_path.chmod(0o755)
+    run = tmp_path / "run"
+    run.mkdir()
+    parts.certificates(tmp_path / "tls")
+    service = Direct()
+    monkeypatch.setattr(forward_store, "ETC", tmp_path)
+    monkeypatch.setattr(haproxy, "RUN", run)
+    monkeypatch.setattr(haproxy, "TLS", tmp_path / "tls")
+    monkeypatch.setattr(forward, "SERVICE", service)
+    with parts.private_network():
+        yield service
+        service.stop()

@@ -1,0 +1,67 @@
+"""Forwards on a real haproxy: nobody who asks is turned away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, haproxy
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward import Forward
+
+from . import parts
+from .conftest import Direct
+
+APP = Forward(
+    "app", 8000, "127.0.0.1", "device", "127.0.0.1:8001", ("127.0.0.1:8843",), "8000.app.pi1.door.kraf.internal"
+)
+
+
+def bring_up(*wanted: Forward) -> None:
+    for one in wanted:
+        forward.save(one)
+    forward.apply_config()
+
+
+def test_a_hold_of_a_minute_fails_no_client(device: Direct, tmp_path: Path) -> None:
+    with parts.web(8001, "device") as server, parts.web(8002, "edge"), parts.door(tmp_path, 8843, 8002):
+        bring_up(APP)
+        with parts.Clients(8000, every=0.02).running() as clients:
+            parts.until(lambda: clients.bodies["device"] > 20)
+            forward.hold("app")
+            drained = forward.drain("app", 5)
+            server.kill()
+            before = clients.bodies.total()
+            time.sleep(60)
+            assert clients.bodies.total() == before, "a held client was answered"
+            forward.release("app", "edge")
+            parts.until(lambda: clients.bodies["edge"] > 100)
+            clients.stop()
+    assert not clients.errors
+    assert clients.longest > 55
+    assert drained.cut == 0
+
+
+def test_there_and_back_with_a_client_every_10_ms(device: Direct, tmp_path: Path) -> None:
+    with parts.web(8002, "edge"), parts.door(tmp_path, 8843, 8002), contextlib.ExitStack() as stack:
+        first = stack.enter_context(parts.web(8001, "device"))
+        bring_up(APP)
+        clients = stack.enter_context(parts.Clients(8000).running())
+        parts.until(lambda: clients.bodies["device"] > 50)
+        forward.hold("app")
+        forward.drain("app", 5)
+        first.kill()
+        forward.release("app", "edge")
+        parts.until(lambda: clients.bodies["edge"] > 200)
+        forward.hold("app")
+        forward.drain("app", 5)
+        stack.enter_context(parts.web(8001, "again"))
+        forward.release("app", "device")
+        parts.until(lambda: clients.bodies["again"] > 200)
+        clients.stop()
+        assert not clients.errors
