@@ -27,7 +27,7 @@ def lines(found: Row) -> list[str]:
 
     Args:
         found: ``devices``, ``apps``, ``volumes`` as the ``_info`` modules return them; ``exports`` and ``placements``
-            as objects of Kubernetes; ``mounts``, results of findmnt by device; ``unread``, why the cluster was not read.
+            as objects of Kubernetes; ``mounts``, results of findmnt by device; ``unread``, why the cluster was not.
     """
     result = _part("Devices", table([_device(row) for row in found["devices"]], DEVICE_COLUMNS))
     result += _part("Apps", table(_apps(found["apps"], found["placements"]), APP_COLUMNS))
