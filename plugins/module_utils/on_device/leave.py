@@ -50,7 +50,7 @@ class Found:
 
 def look(root: Path = Path("/")) -> Found:
     """Find what there is below a root, which is another one for tests only."""
-    mounts = mounted((root / "proc/mounts").read_text(encoding="utf-8", errors="surrogateescape"))
+    mounts = _mounted(root)
     folder = root / "etc/systemd/system"
     ours = sorted(folder.glob("kraf-*"))
     sources = set(mounts)
@@ -63,6 +63,10 @@ def look(root: Path = Path("/")) -> Found:
     folders = tuple(root / name for name in LEFT if (root / name).exists())
     secrets = _secrets(root / SECRETS, sources)
     return Found(tuple(mounts), tuple(dict.fromkeys(ours)), folders, secrets, _redirected())
+
+
+def _mounted(root: Path) -> list[str]:
+    return mounted((root / "proc/mounts").read_text(encoding="utf-8", errors="surrogateescape"))
 
 
 def mounted(mounts: str) -> list[str]:
@@ -89,14 +93,14 @@ def leave(found: Found, limit: float, root: Path = Path("/")) -> None:
         path.name for path in found.units if path.suffix in (".automount", ".mount", ".service", ".timer", ".path")
     ]
     plain = [name for name in names if "@." not in name]
-    # An automount would mount again what is being unmounted.
+    # An automount would mount again what is being unmounted; as a rule its end unmounts already.
     automounts = [name for name in plain if name.endswith(".automount")]
     if automounts:
-        units.stop(*automounts)
-    for mount in found.mounts:
+        units.stop(*automounts, timeout=limit)
+    for mount in _mounted(root):
         done = run(["umount", mount], limit)
         if not done.ok:
-            said = "it did not end" if done.timed_out else done.stderr.strip()[-500:]
+            said = "it did not end" if done.timed_out else done.stderr.strip()[-500:].rstrip(".")
             fix = "Free the mount point, or see what the cache in /var/cache/davfs2 still holds, then run this again"
             raise KrafError("mount", mount, f"unmounting it failed within {limit:g} s: {said}", fix)
     if plain:
