@@ -49,7 +49,9 @@ def ansible(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     for name in ("ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED", "ANSIBLE_INVENTORY_UNPARSED_FAILED", "KRAF_CATALOG"):
         environment.pop(name, None)
     command = [str(BIN / argv[0]), "-i", str(folder / "kraf.yml"), *argv[1:]]
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def listed(folder: Path) -> dict[str, Any]:
