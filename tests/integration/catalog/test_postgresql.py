@@ -65,7 +65,7 @@ def server() -> Iterator[str]:
 
 
 def _wait(url: str, log: Path) -> None:
-    for _ in range(200):
+    for _attempt in range(200):
         try:
             with open_catalog(f"{url}/postgres"):
                 pass

@@ -125,7 +125,7 @@ def test_reg_01_of_writers_at_the_same_time_one_wins_and_the_others_name_both_ro
     writers = [context.Process(target=_put, args=(path, name, barrier, answers)) for name in names]
     for writer in writers:
         writer.start()
-    said = [answers.get(timeout=60) for _ in writers]
+    said = [answers.get(timeout=60) for _writer in writers]
     for writer in writers:
         writer.join(timeout=60)
     with open_catalog(path) as catalog:
