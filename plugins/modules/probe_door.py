@@ -118,7 +118,8 @@ def through(address: str, tls: ssl.SSLContext, params: dict[str, Any]) -> str:
     host, _, port = address.rpartition(":")
     plain = socket.create_connection((host.strip("[]"), int(port)), timeout=5)
     with plain, tls.wrap_socket(plain, server_hostname=params["server_name"]) as secure:
-        names = [value for _, value in (secure.getpeercert() or {}).get("subjectAltName", ())]
+        peer: dict[str, Any] = dict(secure.getpeercert() or {})
+        names = [value for _, value in peer.get("subjectAltName", ())]
         if params["door_name"] not in names:
             raise ssl.SSLError(f"its certificate is for {names}, not for {params['door_name']}")
         secure.sendall(f"GET {params['path']} HTTP/1.0\r\nHost: door\r\n\r\n".encode())
