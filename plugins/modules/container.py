@@ -45,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 container:
-  description: The container; its argv, image, architecture, user, ports, mounts, restart policy and the names of its environment.
+  description: The container, among it argv, image, architecture, user, ports, mounts, restart policy, names of its env.
   returned: always
   type: dict
   sample: {name: faces, running: true, argv: [python3, -m, faces], env: [PATH]}

@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - kraf.edge contributors (@kraf-edge)
 description:
-  - Writes the forward's file, then haproxy's configuration, then tells the running haproxy, so that a restart changes nothing.
+  - Writes the forward's file, then haproxy's configuration, then tells the running haproxy: a restart changes nothing.
   - Takes over a port that a container publishes already by nftables rules, without touching the container.
   - Runs on the device, as root.
 requirements:
@@ -45,7 +45,9 @@ options:
         type: str
         default: 127.0.0.1
       target:
-        description: Where it leads. Default is where it leads now; a new one leads to the device if it has O(forwards[].device_address).
+        description:
+          - Where it leads. Default is where it leads now; a new one leads to the device if it has
+            O(forwards[].device_address).
         type: str
         choices: [device, held, edge]
       device_address:

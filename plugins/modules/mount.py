@@ -13,9 +13,10 @@ version_added: 0.1.0
 author:
   - kraf.edge contributors (@kraf-edge)
 description:
-  - Mounts a WebDAV export with davfs2 through a forward on the loopback address, as systemd units O(path).mount and O(path).automount.
-  - A guard moves the cache of a mount that did not end cleanly aside before it is mounted again. A new or changed mount is
-    proven by a file that is written, read back and fetched from the server itself.
+  - Mounts a WebDAV export with davfs2 through a forward on the loopback address, as a pair of systemd units, C(.mount)
+    and C(.automount).
+  - A guard moves the cache of a mount that did not end cleanly aside before it is mounted again. A new or changed
+    mount is proven by a file that is written, read back and fetched from the server itself.
   - Nothing can be written to the mount point while nothing is mounted there.
   - Runs on the device, as root.
 requirements:
@@ -94,7 +95,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-path:
+mount_point:
   description: Mount point.
   returned: always
   type: str
@@ -146,7 +147,7 @@ def body(module):
     options = module.params
     name = names.check("volume", options["name"])
     path = options["path"] or f"/srv/kraf/{name}"
-    result = {"path": path, "quarantined": mounts.quarantined(name)}
+    result = {"mount_point": path, "quarantined": mounts.quarantined(name)}
     if options["state"] == "absent":
         there = any(one.name == name for one in mounts.load_all()) or mounts.mounted(path)
         if there and not module.check_mode:

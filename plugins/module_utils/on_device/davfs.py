@@ -118,7 +118,7 @@ def secret_line(mount: Mount, password: str) -> str:
         KrafError: when davfs2 could not send this user and password as they are.
     """
     for what, text in (("user", mount.username), ("password", password)):
-        if not text or any(ord(char) < 32 and char != "\t" or ord(char) == 127 for char in text):
+        if not text or any((ord(char) < 32 and char != "\t") or ord(char) == 127 for char in text):
             raise KrafError(f"mount {mount.name}, {what}", None, "it is empty or holds a control character")
         if len(text.encode()) > LONGEST_PASSWORD:
             why = f"it has {len(text.encode())} bytes; davfs2 garbles more than {LONGEST_PASSWORD}"
@@ -202,8 +202,8 @@ WantedBy=multi-user.target
 
 GUARD = """\
 #!/bin/sh
-# Written by kraf.edge. Guards a davfs2 mount against what an unclean exit leaves behind: davfs2 writes its index at a clean exit
-# only, and a cache without it serves files that the server never got.
+# Written by kraf.edge. Guards a davfs2 mount against what an unclean exit leaves behind: davfs2 writes its index at a
+# clean exit only, and a cache without it serves files that the server never got.
 set -u
 path=$2 cache=$3 name=$4
 marker=/var/lib/kraf/davfs2/$name.mounted

@@ -140,7 +140,7 @@ def _tls(sni: str) -> str:
 
 
 def short_name(sni: str) -> str:
-    """The form of a door's name that haproxy can verify: PORT-SERVICE, under the one wildcard of the door's certificate.
+    """The form of a door's name that haproxy can verify: PORT-SERVICE, under the one wildcard of its certificate.
 
     haproxy checks a server's certificate against the SNI, not against ``verifyhost``, whenever there is an SNI.
     """
