@@ -51,8 +51,13 @@ container:
   sample: {name: faces, running: true, argv: [python3, -m, faces], env: [PATH]}
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ansible_collections.kraf.edge.plugins.module_utils.core import module as frame
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 SPEC = {
     "name": {"type": "str", "required": True},
@@ -61,7 +66,7 @@ SPEC = {
 }
 
 
-def body(module):
+def body(module: AnsibleModule) -> dict[str, Any]:
     name, state = module.params["name"], module.params["state"]
     found = docker.describe(name)
     changed = state != "described" and found.running != (state == "started")
@@ -74,7 +79,7 @@ def body(module):
     return {"changed": changed, "container": found.report()}
 
 
-def main():
+def main() -> None:
     frame.run(SPEC, body)
 
 

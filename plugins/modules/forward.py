@@ -93,9 +93,13 @@ forwards:
 """
 
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.kraf.edge.plugins.module_utils.core import module as frame
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, forward_store
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 FORWARD = {
     "name": {"type": "str", "required": True},
@@ -113,7 +117,7 @@ SPEC = {
 }
 
 
-def wanted(options, known):
+def wanted(options: dict[str, Any], known: dict[str, forward.Forward]) -> forward.Forward:
     before = known.get(options["name"])
     target = options["target"] or (before.target if before else "device" if options["device_address"] else "edge")
     taken = {one.port for one in known.values()}
@@ -123,7 +127,7 @@ def wanted(options, known):
     return forward.complete(one)
 
 
-def body(module):
+def body(module: AnsibleModule) -> dict[str, Any]:
     known = {one.name: one for one in forward.load_all()}
     chosen = []
     for options in module.params["forwards"]:
@@ -146,7 +150,7 @@ def body(module):
     return {"changed": True, **result}
 
 
-def main():
+def main() -> None:
     frame.run(SPEC, body)
 
 

@@ -119,11 +119,16 @@ quarantined:
   sample: []
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ansible_collections.kraf.edge.plugins.module_utils.core import module as frame
 from ansible_collections.kraf.edge.plugins.module_utils.core import names
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import davfs, mounts
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.run import run
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 SPEC = {
     "name": {"type": "str", "required": True},
@@ -143,7 +148,7 @@ SPEC = {
 }
 
 
-def body(module):
+def body(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     name = names.check("volume", options["name"])
     path = options["path"] or f"/srv/kraf/{name}"
@@ -175,7 +180,7 @@ def body(module):
     return {**result, "changed": bool(differed)}
 
 
-def main():
+def main() -> None:
     needed = [("state", "present", ["port", "username", "password"])]
     frame.run(SPEC, body, required_if=needed)
 
