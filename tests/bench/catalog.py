@@ -50,11 +50,17 @@ def figures() -> dict[str, Any]:
                     "connection": "local",
                     "gather_facts": False,
                     "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-                    "module_defaults": {"kraf.edge.device": {"catalog": database}, "kraf.edge.app": {"catalog": database}},
+                    "module_defaults": {
+                        "kraf.edge.device": {"catalog": database},
+                        "kraf.edge.app": {"catalog": database},
+                    },
                     "tasks": [
                         {"name": "devices", "kraf.edge.device": {"devices": [device(number) for number in range(200)]}},
                         {"name": "apps", "kraf.edge.app": {"apps": [app(number) for number in range(200)]}},
-                        {"name": "fleet", "kraf.edge.device": {"devices": [device(number) for number in range(10_000)]}},
+                        {
+                            "name": "fleet",
+                            "kraf.edge.device": {"devices": [device(number) for number in range(10_000)]},
+                        },
                     ],
                 }
             ],

@@ -34,7 +34,9 @@ def run(plays: list[dict[str, Any]], inventory: Path | str = access.INVENTORY) -
     )
     os.unlink(file.name)
     if done.returncode:
-        raise access.Failed(f"bench play ended with status {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-1000:]}")
+        raise access.Failed(
+            f"bench play ended with status {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-1000:]}"
+        )
     answer = json.loads(done.stdout[done.stdout.index("{") :])
     return [
         {"name": task["task"]["name"], "seconds": _seconds(task["task"]["duration"]), "hosts": task["hosts"]}
@@ -48,7 +50,9 @@ def _seconds(duration: dict[str, str]) -> float:
     return (end - start).total_seconds()
 
 
-def alternating(host: str, task: dict[str, Any], other: dict[str, Any], times: int = 7, **play: Any) -> tuple[float, float]:
+def alternating(
+    host: str, task: dict[str, Any], other: dict[str, Any], times: int = 7, **play: Any
+) -> tuple[float, float]:
     """Median seconds of two tasks that are run in turn on one host; the first of each is not counted."""
     tasks = []
     for number in range(times + 1):

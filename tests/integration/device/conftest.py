@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, forward_store, haproxy
 
 from . import parts

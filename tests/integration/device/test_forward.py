@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import socket
-import subprocess
 import time
 from pathlib import Path
 
-import pytest
-from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, haproxy
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward import Forward
 
 from . import parts
