@@ -1,7 +1,7 @@
 # Copyright (c) 2026, kraf.edge contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an operator of the lab has: playbooks, SSH to a host, the cluster's API. The demo and the bench act through it alone."""
+"""What an operator of the lab has: playbooks, SSH to a host, the cluster's API. Demo and bench act through it alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ class Failed(RuntimeError):
 
 @dataclass
 class Played:
-    """One run of a playbook: seconds from start to end, tasks that changed something, tasks in all, moments of begin and end."""
+    """One run of a playbook: seconds from start to end, tasks that changed something, all tasks, begin and end."""
 
     seconds: float
     changed: int
@@ -75,7 +74,9 @@ def ssh(host: str, command: str, stdin: bytes = b"", timeout: float = 600) -> st
     argv = ["ssh", "-i", str(LAB.ssh_key), *options, f"root@{address(host)}", command]
     done = subprocess.run(argv, input=stdin, capture_output=True, timeout=timeout, check=False)
     if done.returncode:
-        raise Failed(f"on {host}: {command!r} ended with status {done.returncode}\n{done.stderr.decode(errors='replace')}")
+        raise Failed(
+            f"on {host}: {command!r} ended with status {done.returncode}\n{done.stderr.decode(errors='replace')}"
+        )
     return done.stdout.decode()
 
 

@@ -160,7 +160,7 @@ class Clients:
 
 
 def main() -> None:
-    """``python3 -m tests.demo.clients HOST PORT SECONDS [PATH BODY]``: poll for a while and print the account as JSON."""
+    """``python3 -m tests.demo.clients HOST PORT SECONDS [PATH BODY]``: poll for a while, print the account as JSON."""
     host, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     path, body = sys.argv[4:6] if len(sys.argv) > 5 else ("/health", "ok\n")
     begin = time.monotonic()

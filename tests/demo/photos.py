@@ -1,7 +1,7 @@
 # Copyright (c) 2026, kraf.edge contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo's photographs: those that come with scikit-image, each with its licence in that package's data/README.txt."""
+"""The demo's photographs: those that come with scikit-image, their licences in that package's data/README.txt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png"
 
 
 def fetch(folder: Path) -> list[Path]:
-    """Put the photographs into a folder and return their paths; only the package's files are used, it is not installed."""
+    """Put the photographs into a folder and return their paths; only the package's files are used."""
     wanted = [folder / name for name in NAMES]
     if all(path.exists() for path in wanted):
         return wanted

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, kraf.edge contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The demo: from bare hosts to an app that moved to the edge and back, on the lab, with every figure measured in this run.
+"""The demo: from bare hosts to an app that moved to the edge and back; every figure is measured in this run.
 
 ``python3 -m tests.demo.run`` wants a lab that is up; with ``--fast`` the cluster that is there already is kept, and the
 figures about its installation are left out.
@@ -62,7 +62,14 @@ def cluster() -> dict[str, Any]:
 
 def disk(photographs: list[Path]) -> dict[str, Any]:
     """A 1 GiB volume on the device: what ``df`` says, and whether files arrive whole on the server."""
-    play("volume", "kraf.edge.volume", kraf_device=DEVICE, kraf_volume=VOLUME, kraf_volume_size="1Gi", kraf_volume_path=MOUNT)
+    play(
+        "volume",
+        "kraf.edge.volume",
+        kraf_device=DEVICE,
+        kraf_volume=VOLUME,
+        kraf_volume_size="1Gi",
+        kraf_volume_path=MOUNT,
+    )
     seen = int(access.ssh(DEVICE, f"df --output=size -B1 {MOUNT} | tail -n 1"))
     sums = {}
     for photograph in photographs:
@@ -70,7 +77,9 @@ def disk(photographs: list[Path]) -> dict[str, Any]:
         access.ssh(DEVICE, f"cat > {MOUNT}/{photograph.name}", stdin=content)
         sums[photograph.name] = hashlib.sha256(content).hexdigest()
     pod = f"kubectl --kubeconfig /etc/kubernetes/admin.conf -n kraf-{DEVICE} exec export-{VOLUME}-0 --"
-    paths = access.ssh("control1", f"{pod} find / -xdev -false -o -name {photographs[0].name} -print 2>/dev/null || true").split()
+    paths = access.ssh(
+        "control1", f"{pod} find / -xdev -false -o -name {photographs[0].name} -print 2>/dev/null || true"
+    ).split()
     access.ssh(DEVICE, f"sync -f {MOUNT}; sleep 3")
     folder = Path(paths[0]).parent if paths else Path("/volume/files")
     listed = access.ssh("control1", f"{pod} sh -c 'cd {folder} && sha256sum {' '.join(sums)}'")
@@ -82,7 +91,10 @@ def move(to: str, floor: float, clients: Clients) -> tuple[access.Played, dict[s
     """One migration under the eyes of the clients."""
     played = play(f"to-{to}", "kraf.edge.migrate", kraf_apps=[f"{DEVICE}/{APP}"], kraf_to=to)
     seen = clients.window(played.begin, played.end)
-    say(f"  {seen.requests} requests, {seen.failed} failed, longest wait {seen.longest_wait_seconds} s {seen.reasons or ''}")
+    say(
+        f"  {seen.requests} requests, {seen.failed} failed, longest wait {seen.longest_wait_seconds} s"
+        f" {seen.reasons or ''}"
+    )
     figures = seen.report()
     figures["wait_floor_seconds"] = floor
     figures["wait_floor_ratio"] = seen.longest_wait_seconds / floor
@@ -153,7 +165,7 @@ def main() -> int:
     figures["demo_seconds"] = time.monotonic() - _STARTED
     report.write(figures, OUT / "report.json")
     print(report.table(figures, NOTES))
-    print(f"\n  build/demo/report.json holds the same figures, build/demo/annotated.png a photograph with its faces")
+    print("\n  build/demo/report.json holds the same figures, build/demo/annotated.png a photograph with its faces")
     right = (
         figures["to_edge"]["failed"] == figures["to_device"]["failed"] == 0
         and figures["volume_checksum_ok"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 @dataclass
 class Round:
-    """One pass over the photographs: images per second, and the faces of each photograph as [x, y, width, height] in pixels."""
+    """One pass over the photographs: images per second, and each one's faces as [x, y, width, height] in pixels."""
 
     images_per_second: float
     faces: dict[str, list[list[int]]]

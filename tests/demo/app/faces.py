@@ -4,7 +4,8 @@
 """An app as a device runs them: finds faces in photographs over HTTP and keeps what it found in SQLite.
 
 ``GET /health`` answers ``ok``; ``POST /detect?name=NAME`` takes an image and answers with the faces in it, as
-``{"name": str, "faces": [[x, y, width, height], ...]}`` in pixels, after the row is on the disk; ``GET /results`` gives all rows.
+``{"name": str, "faces": [[x, y, width, height], ...]}`` in pixels, after the row is on the disk; ``GET /results`` gives
+all rows.
 The data directory is DATA_DIR (default /data), the port PORT (default 8000).
 """
 
@@ -35,7 +36,9 @@ class Faces:
         self.lock = threading.Lock()
         self.db = sqlite3.connect(database, check_same_thread=False, isolation_level=None)
         self.db.execute("PRAGMA synchronous = FULL")
-        self.db.execute("CREATE TABLE IF NOT EXISTS result (id INTEGER PRIMARY KEY, name TEXT NOT NULL, faces TEXT NOT NULL)")
+        self.db.execute(
+            "CREATE TABLE IF NOT EXISTS result (id INTEGER PRIMARY KEY, name TEXT NOT NULL, faces TEXT NOT NULL)"
+        )
 
     def detect(self, name: str, image: bytes) -> dict[str, object]:
         """Find faces and store them; raises ValueError for bytes that are no image."""
@@ -61,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     faces: Faces
 
-    def do_GET(self) -> None:  # noqa: N802 (the name is http.server's)
+    def do_GET(self) -> None:
         path = urlsplit(self.path).path
         if path == "/health":
             self.answer(200, b"ok\n", "text/plain")
@@ -70,12 +73,14 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(404, b'{"error": "no such path"}')
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         url = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
         if url.path != "/detect" or length > LARGEST_BODY:
             self.close_connection = True
-            self.answer(404 if url.path != "/detect" else 413, b'{"error": "POST an image of at most 32 MiB to /detect"}')
+            self.answer(
+                404 if url.path != "/detect" else 413, b'{"error": "POST an image of at most 32 MiB to /detect"}'
+            )
             return
         body = self.rfile.read(length)
         try:
