@@ -58,5 +58,5 @@ def alternating(
     for number in range(times + 1):
         tasks += [{"name": f"one {number}", **task}, {"name": f"other {number}", **other}]
     rows = run([{"name": "bench", "hosts": host, "gather_facts": False, "tasks": tasks, **play}])
-    pick = lambda word: [row["seconds"] for row in rows if row["name"].startswith(word)][1:]  # noqa: E731
-    return statistics.median(pick("one")), statistics.median(pick("other"))
+    halves = [[row["seconds"] for row in rows if row["name"].startswith(word)][1:] for word in ("one", "other")]
+    return statistics.median(halves[0]), statistics.median(halves[1])
