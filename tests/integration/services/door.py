@@ -141,12 +141,13 @@ def running(folder: Path, services: dict[str, str], tls: frozenset[str] = frozen
     ca = make_ca("kraf service CA", 3650, NOW)
     for name in ("tls", "ca"):
         (folder / name).mkdir()
-    own = issue(ca, Request("door", ("door.kraf.internal",)), NOW)
+    own = issue(ca, Request("door", ("door.kraf.internal", "*.door.kraf.internal")), NOW)
     (folder / "tls/tls.crt").write_bytes(own.certificate)
     (folder / "tls/tls.key").write_bytes(own.key)
     (folder / "ca/ca.crt").write_bytes(ca.certificate)
     dns, port = free_port(socket.SOCK_DGRAM), free_port()
     config = rendered(
+        door_cluster_domain="cluster.local",
         door_nameserver=f"127.0.0.1:{dns}",
         door_container_port=port,
         door_health_port=free_port(),
