@@ -1,0 +1,80 @@
+"""haproxy's configuration as text: each target, restarts, names."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward_store, haproxy, redirect
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward_store import Forward
+
+DOORS = ("10.0.0.2:8843", "10.0.0.3:8843")
+APP = Forward(
+    "app", 8000, "*", "device", "127.0.0.1:8001", DOORS, "8000.app-app.pi1.door.kraf.internal", True, 18000, 25000
+)
+
+
+def servers(config: str) -> dict[str, bool]:
+    """Whether each server of the app's own backend is usable after a start."""
+    part = config.split("\nbackend app\n")[1].split("frontend out-app")[0]
+    lines = [line.split() for line in part.splitlines() if line.strip().startswith("server ")]
+    return {line[1]: "disabled" not in line for line in lines}
+
+
+@pytest.mark.parametrize(("target", "server"), [("device", "local"), ("held", "hold"), ("edge", "edge")])
+def test_a_start_has_the_one_server_of_the_target(target: str, server: str) -> None:
+    config = haproxy.render([dataclasses.replace(APP, target=target)])
+    assert [name for name, usable in servers(config).items() if usable] == [server]
+
+
+def test_a_change_of_target_needs_no_reload() -> None:
+    one, other = (haproxy.render([dataclasses.replace(APP, target=target)]) for target in ("device", "edge"))
+    assert one != other
+    assert haproxy.structure(one) == haproxy.structure(other)
+
+
+def test_another_address_needs_a_reload() -> None:
+    one, other = haproxy.render([APP]), haproxy.render([dataclasses.replace(APP, device_address="127.0.0.1:9000")])
+    assert haproxy.structure(one) != haproxy.structure(other)
+
+
+def test_every_connection_to_a_door_is_verified_both_ways() -> None:
+    lines = [line for line in haproxy.render([APP]).splitlines() if ":8843" in line]
+    assert len(lines) == 4
+    for line in lines:
+        assert "verify required" in line
+        assert "crt /etc/kraf/tls/device.pem ca-file /etc/kraf/tls/ca.crt" in line
+
+
+def test_name_at_the_door_is_in_the_form_that_haproxy_verifies() -> None:
+    assert haproxy.short_name("8443.export-a.pi1.door.kraf.internal") == "8443-export-a.door.kraf.internal"
+    assert haproxy.short_name("check.door.kraf.internal") == "check.door.kraf.internal"
+
+
+def test_rules_spare_haproxy_and_take_the_rest() -> None:
+    rules = redirect.render([APP, dataclasses.replace(APP, name="other", redirect=False)], "haproxy")
+    assert rules.count("fib daddr type local tcp dport 8000 redirect to :18000") == 2
+    assert rules.index("meta skuid haproxy return") < rules.rindex("redirect to")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "UPPER"},
+        {"name": "kraf-doors"},
+        {"port": 0},
+        {"port": 65536},
+        {"target": "elsewhere"},
+        {"address": "10.0.0.256"},
+        {"device_address": "localhost:80"},
+        {"edge": ("door:8843",)},
+        {"sni": "a b"},
+        {"sni": "x\n    server evil 1.2.3.4:1"},
+        {"device_address": ""},
+        {"target": "edge", "edge": ()},
+    ],
+)
+def test_bad_forward_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(KrafError):
+        forward_store.validate(dataclasses.replace(APP, **change))  # type: ignore[arg-type]
