@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,7 @@ def kubectl(host: Host) -> Kubectl:
     """Runs kubectl on the host under test, and gives the objects that it prints."""
 
     def run(*words: str) -> Any:
-        return json.loads(
-            host.check_output("kubectl --kubeconfig /etc/kubernetes/admin.conf %s -o json", " ".join(words))
-        )
+        command = shlex.join(["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", *words, "-o", "json"])
+        return json.loads(host.check_output(command))
 
     return run
