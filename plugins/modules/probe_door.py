@@ -115,11 +115,11 @@ def context(params: dict[str, Any], with_key: bool) -> ssl.SSLContext:
 
 def through(address: str, tls: ssl.SSLContext, params: dict[str, Any]) -> str:
     """Status line of the service's answer; empty when the door closed without one."""
-    host, _, port = address.rpartition(":")
+    host, _unused, port = address.rpartition(":")
     plain = socket.create_connection((host.strip("[]"), int(port)), timeout=5)
     with plain, tls.wrap_socket(plain, server_hostname=params["server_name"]) as secure:
         peer: dict[str, Any] = dict(secure.getpeercert() or {})
-        names = [value for _, value in peer.get("subjectAltName", ())]
+        names = [value for _unused, value in peer.get("subjectAltName", ())]
         if params["door_name"] not in names:
             raise ssl.SSLError(f"its certificate is for {names}, not for {params['door_name']}")
         secure.sendall(f"GET {params['path']} HTTP/1.0\r\nHost: door\r\n\r\n".encode())

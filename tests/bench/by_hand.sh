@@ -3,6 +3,8 @@
 # the floor against which the playbook's first run is measured.
 #
 #   by_hand.sh SSH_KEY PREFIX     servers PREFIX.11 to .13, device PREFIX.21, mirror PREFIX.2
+# Lists of hosts are split into words on purpose.
+# shellcheck disable=SC2086
 set -euo pipefail
 KEY=$1 PREFIX=$2
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -90,7 +92,7 @@ YAML
 kubeadm init --config /etc/kubernetes/kubeadm.yaml --ignore-preflight-errors=$IGNORED >/dev/null
 export KUBECONFIG=/etc/kubernetes/admin.conf
 kubectl apply -f - >/dev/null <<'YAML'
-$(cat "$HERE/by_hand/flannel.yaml" | sed "s#IMAGES#$IMAGES#")
+$(sed "s#IMAGES#$IMAGES#" "$HERE/by_hand/flannel.yaml")
 YAML
 END
 }

@@ -151,11 +151,13 @@ def parse_cpus(text: str) -> str:
     return text
 
 
-def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from `KRAF_LAB_*`; an empty variable counts as unset. Raises SettingsError."""
 
+    given = os.environ if environment is None else environment
+
     def get(name: str, default: str) -> str:
-        return environment.get(f"KRAF_LAB_{name}", "") or default
+        return given.get(f"KRAF_LAB_{name}", "") or default
 
     name = get("NAME", "lab")
     if not LAB_NAME.match(name):

@@ -230,7 +230,7 @@ def from_inspect(found: dict[str, Any], architecture: str = "") -> Container:
 def _ports(bindings: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     found = []
     for key, hosts in bindings.items():
-        port, _, protocol = key.partition("/")
+        port, _unused, protocol = key.partition("/")
         for host in hosts or []:
             device_port = int(host.get("HostPort") or 0)
             address = str(host.get("HostIp") or "")

@@ -59,9 +59,9 @@ class Reference:
     @classmethod
     def of(cls, name: str) -> Reference:
         """Take a name apart; the registry is empty when it names none."""
-        first, _, rest = name.partition("/")
+        first, _unused, rest = name.partition("/")
         registry, path = (first, rest) if rest and (set(first) & set(".:") or first == "localhost") else ("", name)
-        repository, _, tag = path.partition(":")
+        repository, _unused, tag = path.partition(":")
         return cls(registry, repository, tag or "latest")
 
     @property

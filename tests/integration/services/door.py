@@ -158,7 +158,7 @@ def running(folder: Path, services: dict[str, str], tls: frozenset[str] = frozen
     with ExitStack() as stack:
         known = {}
         for name, address in services.items():
-            service, _, device = name.partition(".")
+            service, _unused, device = name.partition(".")
             known[f"{service}.kraf-{device}.svc.cluster.local"] = address
             handler = type("Handler", (Service,), {"name": name})
             server = http.server.ThreadingHTTPServer((address, 8443 if name in tls else 8080), handler)
@@ -182,7 +182,7 @@ def running(folder: Path, services: dict[str, str], tls: frozenset[str] = frozen
 
 
 def _await(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
+    for _unused in range(200):
         assert process.poll() is None, "haproxy refused its configuration, see above"
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

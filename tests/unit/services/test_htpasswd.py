@@ -12,7 +12,7 @@ from ansible_collections.kraf.edge.plugins.filter.htpasswd import htpasswd
 
 
 def test_line_holds_the_user_and_a_hash_that_the_password_opens() -> None:
-    user, _, hashed = htpasswd("s3cret", "kraf", rounds=4).partition(":")
+    user, _unused, hashed = htpasswd("s3cret", "kraf", rounds=4).partition(":")
     assert (user, hashed[:7]) == ("kraf", "$2b$04$")
     assert bcrypt.checkpw(b"s3cret", hashed.encode())
     assert not bcrypt.checkpw(b"secret", hashed.encode())

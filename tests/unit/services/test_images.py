@@ -91,7 +91,7 @@ def test_name_is_taken_apart_as_docker_does(name: str, parts: tuple[str, str, st
 def test_pull_sends_credentials_in_a_header_and_not_in_the_address(stub: Stub) -> None:
     stub.answer("images", (200, [{"status": "Pulling"}, {"status": "Downloaded"}]))
     images.pull(NAME, NOBODY, 60)
-    method, path, headers, _ = stub.asked[0]
+    method, path, headers, _unused = stub.asked[0]
     assert method == "POST"
     assert parse_qs(urlsplit(path).query) == {"fromImage": ["10.0.0.10:5000/kraf/edge"], "tag": ["1f"]}
     assert "s3cret" not in path
