@@ -89,7 +89,7 @@ def build(lab: Settings, arguments: argparse.Namespace) -> None:
 
 
 def publish(lab: Settings, arguments: argparse.Namespace) -> None:
-    """Builds an image from a folder (build argument BASE: the mirror's Debian), pushes it to the mirror, prints its name."""
+    """Builds an image from a folder (build argument BASE: the mirror's Debian) and pushes it to the mirror."""
     engine = Engine(lab)
     registry = hosts.Lab(lab, engine).registry
     reference = f"{registry}/{arguments.name}"

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from .machine import NETNS
 from .settings import BUILD_FILES, Settings
@@ -88,7 +89,7 @@ class Engine:
     def client(self) -> list[str]:
         return [str(self.settings.cache / "engine/usr/bin/docker"), "--host", f"unix://{self.settings.socket}"]
 
-    def inspect(self, kind: str, name: str) -> dict | None:
+    def inspect(self, kind: str, name: str) -> dict[str, Any] | None:
         """Docker's description of a container, image, network or volume; None when there is none."""
         result = self.docker(kind, "inspect", name, check=False)
         return json.loads(result.stdout)[0] if result.returncode == 0 else None

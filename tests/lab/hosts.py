@@ -203,6 +203,7 @@ class Lab:
             self.engine.docker("volume", "rm", "--force", *mine)
         if self.engine.inspect("network", self.settings.name):
             self.engine.docker("network", "rm", self.settings.name)
+        (self.settings.root / f"known_hosts_{self.settings.name}").unlink(missing_ok=True)
 
     def _loop_devices(self, names: list[str]) -> Iterator[str]:
         """Loop devices are the machine's: those whose file lies in one of the hosts outlive it."""

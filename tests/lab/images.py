@@ -105,17 +105,22 @@ def apt_settings() -> str:
     return "".join(f"{line}\n" for line in kept)
 
 
+def archive_address(sources: str) -> str:
+    """Where debootstrap finds the suite: the first address of its stanza."""
+    for stanza in sources.split("\n\n"):
+        fields = dict(re.findall(r"^(\S+): (.*)$", stanza, re.M))
+        if SUITE in fields["Suites"].split():
+            return str(fields["URIs"].split()[0])
+    raise LabError(f"no apt source of Debian {SUITE}")
+
+
 def root_file_system(settings: Settings) -> Path:
     """A minimal Debian as a tar file in the cache."""
     sources, extra = apt_sources(), apt_settings()
     target = settings.cache / "images" / f"rootfs-{SUITE}-{digest(sources, extra)}.tar"
     if target.exists():
         return target
-    address = next(
-        re.search(r"URIs: (\S+)", block)[1]
-        for block in sources.split("\n\n")
-        if re.search(rf"Suites:.*\b{SUITE}(\s|$)", block)
-    )
+    address = archive_address(sources)
     target.parent.mkdir(parents=True, exist_ok=True)
     with step(f"debootstrap {SUITE}"), partial_folder(target.with_suffix(".root")) as folder:
         tree = folder / "root"
@@ -252,7 +257,7 @@ def image_served(registry: str, name: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=10) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 

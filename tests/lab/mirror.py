@@ -20,7 +20,7 @@ REGISTRY_PORT = 5000
 
 def needed_programs() -> list[str]:
     """Programs that the mirror serves, as files or inside images."""
-    inside = [program for image in UPSTREAM for program, _ in image.programs if program != "pause"]
+    inside = [program for image in UPSTREAM for program, _unused in image.programs if program != "pause"]
     return [*KUBERNETES_PROGRAMS, *inside]
 
 
