@@ -171,6 +171,7 @@ After=local-fs.target
 ExecStartPre=/usr/local/lib/kraf/mount-guard before {mount.path} {mount.cache} {mount.name}
 ExecStart=/usr/local/lib/kraf/mount-guard watch {mount.path} {mount.cache} {mount.name}
 ExecStopPost=/usr/local/lib/kraf/mount-guard after {mount.path} {mount.cache} {mount.name}
+TimeoutStopSec={mount.unmount_timeout + 30}
 """,
         f"{unit}.mount": f"""\
 [Unit]
@@ -241,7 +242,12 @@ watch)
     exit 0
     ;;
 after)
-    # A clean exit takes the pid file along.
+    # It may still be sending. A clean exit takes the pid file along.
+    tries=0
+    while alive && [ $tries -lt 300 ]; do
+        tries=$((tries + 1))
+        sleep 1
+    done
     mounted || alive || [ -e "$pidfile" ] || rm -f "$marker"
     exit 0
     ;;

@@ -126,10 +126,20 @@ def immutable(path: Path, on: bool) -> bool:
         os.close(descriptor)
 
 
-def pending(cache: str, since: float = 0.0) -> int:
-    """Files in a cache that changed after a moment (seconds of the clock): those that may not have been sent yet."""
-    found = (Path(folder) / name for folder, _dirs, names in os.walk(cache) for name in names if name != "index")
-    return sum(1 for one in found if one.stat().st_mtime >= since)
+def pending(cache: str) -> int:
+    """Files that the server may not have while davfs2 runs: those newer than the index of the last clean exit."""
+    count = 0
+    for folder, _dirs, names in os.walk(cache):
+        index = Path(folder) / "index"
+        since = index.stat().st_mtime if "index" in names else 0.0
+        count += sum(1 for name in names if name != "index" and (Path(folder) / name).stat().st_mtime >= since)
+    return count
+
+
+def unsent(cache: str) -> int:
+    """Files that davfs2 had not sent when it ended; it sends them when it is mounted again."""
+    texts = (path.read_text(errors="replace") for path in Path(cache).glob("*/index"))
+    return sum(text.count("<d:dirty>") for text in texts)
 
 
 def release(path: str, limit: float) -> None:
@@ -161,7 +171,14 @@ def absent(name: str, path: str, limit: float) -> None:
     """Take a mount away: unmount, then units, then settings, the secret last. Raises like ``release``."""
     state = next((one for one in load_all() if one.name == name), Mount(name, path, 0, "none"))
     unit = units.escape_path(state.path, "")
+    if not mounted(state.path) and unsent(state.cache):
+        units.start(f"{unit}.mount", timeout=limit)
     release(state.path, limit)
+    left = unsent(state.cache)
+    if left:
+        units.start(f"{unit}.automount", timeout=limit)
+        why = f"davfs2 ended without having sent everything; pending: {left} files"
+        raise KrafError("mount", state.path, why, "See that the server is reachable, then run again", pending=left)
     if units.enabled(f"{unit}.automount"):
         units.systemctl("disable", f"{unit}.automount")
     gone = [units.remove(one) for one in davfs.units(state, unit)]
