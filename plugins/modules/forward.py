@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - kraf.edge contributors (@kraf-edge)
 description:
-  - Writes the forward's file, then haproxy's configuration, then tells the running haproxy, so that a restart changes nothing.
+  - Writes the forward's file, then haproxy's configuration, then tells the running haproxy. A restart changes nothing.
   - Takes over a port that a container publishes already by nftables rules, without touching the container.
   - Runs on the device, as root.
 requirements:

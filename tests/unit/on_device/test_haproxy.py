@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward_store, haproxy, redirect
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward_store import Forward
