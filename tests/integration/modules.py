@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from ansible.module_utils import basic
+from ansible.module_utils import _internal, basic
 from ansible.module_utils.testing import patch_module_args
 
 
@@ -19,6 +19,8 @@ def run(
 ) -> dict[str, Any]:
     """The result of a module's main(); ``failed`` is always in it."""
     monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+    # A test that imports Ansible's controller would otherwise send the module's warnings to the terminal.
+    monkeypatch.setattr(_internal, "is_controller", False)
     capsys.readouterr()
     with patch_module_args({**options, "_ansible_check_mode": check, "_ansible_diff": True}), pytest.raises(SystemExit):
         module.main()

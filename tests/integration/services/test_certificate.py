@@ -93,6 +93,7 @@ def test_ca_that_is_signed_again_keeps_certificates_and_is_published(
     run_module(certificate, certificates=[door(name)])
     old = run_module(certificate, certificates=[door(name)])
     ran = run_module(certificate, certificates=[door(name)], ca_renew_before_days=3650)
+    assert not ran["failed"], ran["msg"]
     assert (ran["changed"], ran["ca"]["renewed"], ran["certificates"][0]["renewed"]) == (True, True, False)
     assert ran["certificates"][0]["fingerprint"] == old["certificates"][0]["fingerprint"]
     secret, authority = cluster.get(SECRET, name, "kraf-system"), cluster.get(CONFIG_MAP, "kraf-ca", "kraf-system")
