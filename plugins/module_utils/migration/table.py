@@ -87,6 +87,11 @@ def record_agrees(world: World) -> bool:
     return agrees(world, world.owner, world.epoch)
 
 
+def _swapped(world: World) -> int:
+    """The data on the device once the copy beside, if it still lies there, is in their place."""
+    return world.device_data if world.incoming == -1 else world.incoming
+
+
 # -- steps shared by both directions ------------------------------------------------------------------------------
 
 RECOVER = Step("recover", BOTH, "read both sides and conclude; a mismatch is refused", _always, _nothing)
@@ -228,10 +233,7 @@ START_DEVICE = Step(
     DEVICE,
     "put the copy in the old data's place (those are kept), restart policy and container as they were",
     lambda w, r: _fresh(w, r) and w.record_phase == READY and w.record_to == DEVICE and w.record_epoch == r.epoch,
-    lambda w, r: _heard(
-        w, r, device_data=w.incoming, running=True, restart=True, record_owner=DEVICE, record_epoch=r.epoch + 1,
-        record_phase=IDLE,
-    ),
+    lambda w, r: _heard(w, r, device_data=_swapped(w), incoming=-1, running=True, restart=True),
     "the container is stopped and the old data are put back",
     held=True,
 )
@@ -239,8 +241,10 @@ RELEASE_DEVICE = Step(
     "release",
     DEVICE,
     "the app's own probe on the device, then let the forward lead to it: from here on there is no undo",
-    lambda w, r: _fresh(w, r) and w.record_owner == DEVICE and w.record_epoch == r.epoch + 1 and w.running,
-    lambda w, r: _heard(w, r, forward=DEVICE),
+    lambda w, r: (
+        _fresh(w, r) and w.record_phase == READY and w.record_to == DEVICE and w.record_epoch == r.epoch and w.running
+    ),
+    lambda w, r: _heard(w, r, record_owner=DEVICE, record_epoch=r.epoch + 1, record_phase=IDLE, forward=DEVICE),
 )
 
 # -- apps that may run on both sides: nobody waits ------------------------------------------------------------------
@@ -308,12 +312,19 @@ SETTLE_UNSCHEDULE = Step(
 
 
 def _settled_device(world: World, run: Run) -> World:
-    data = world.device_data
-    if world.record_phase == READY and world.record_to == DEVICE and run.epoch == world.record_epoch + 1:
-        data = world.incoming
+    taken = world.record_phase == READY and world.record_to == DEVICE and run.epoch == world.record_epoch + 1
+    data = _swapped(world) if taken else world.device_data
     return _heard(
-        world, run, device_data=data, running=True, restart=True, armed=False, forward=DEVICE, record_owner=DEVICE,
-        record_epoch=run.epoch, record_phase=IDLE,
+        world,
+        run,
+        device_data=data,
+        running=True,
+        restart=True,
+        armed=False,
+        forward=DEVICE,
+        record_owner=DEVICE,
+        record_epoch=run.epoch,
+        record_phase=IDLE,
     )
 
 
@@ -387,6 +398,27 @@ GIVE_BACK_COMMIT = Step(
 
 SETTLE_CLOSE = replace(CONFIRM, name="settle", where=CLUSTER, does="nothing is left of the earlier run")
 
+GIVE_BACK_UNSTART = Step(
+    "give back",
+    DEVICE,
+    "make sure that the forward was not released; stop the container, put the old data back",
+    lambda w, r: (
+        _fresh(w, r)
+        and w.forward == HELD
+        and w.record_phase == READY
+        and w.record_to == DEVICE
+        and w.record_epoch == r.epoch
+    ),
+    lambda w, r: _heard(w, r, running=False, restart=False, incoming=_swapped(w)),
+)
+GIVE_BACK_TO_EDGE = Step(
+    "give back",
+    CLUSTER,
+    "change the owner back under a new epoch",
+    lambda w, r: w.stamp == r.fence and w.owner == DEVICE and w.epoch == r.epoch + 1,
+    lambda w, r: replace(w, owner=EDGE, epoch=w.epoch + 1),
+)
+
 OPENING = (RECOVER, LOCK)
 
 
@@ -398,10 +430,31 @@ def plan(to: str, overlap: bool = False) -> tuple[Step, ...]:
         return (DESCRIBE, PLACE, OVER_START_DEVICE, OVER_COMMIT, OVER_RELEASE_DEVICE, OVER_STOP_EDGE, GONE, CONFIRM)
     if to == EDGE:
         return (
-            DESCRIBE, PREPARE_EDGE, HOLD, STOP_DEVICE, COPY, COMPARE, COMMIT, START_EDGE, READY_EDGE, RELEASE_EDGE, CONFIRM,
+            DESCRIBE,
+            PREPARE_EDGE,
+            HOLD,
+            STOP_DEVICE,
+            COPY,
+            COMPARE,
+            COMMIT,
+            START_EDGE,
+            READY_EDGE,
+            RELEASE_EDGE,
+            CONFIRM,
         )
     return (
-        DESCRIBE, PREPARE_DEVICE, HOLD, FENCE, STOP_EDGE, GONE, COPY, COMPARE, COMMIT, START_DEVICE, RELEASE_DEVICE, CONFIRM,
+        DESCRIBE,
+        PREPARE_DEVICE,
+        HOLD,
+        FENCE,
+        STOP_EDGE,
+        GONE,
+        COPY,
+        COMPARE,
+        COMMIT,
+        START_DEVICE,
+        RELEASE_DEVICE,
+        CONFIRM,
     )
 
 
@@ -412,7 +465,11 @@ def settle(owner: str) -> tuple[Step, ...]:
     return (SETTLE_FENCE_DEVICE, SETTLE_MARK, SETTLE_SCHEDULE, SETTLE_READY, SETTLE_RELEASE, SETTLE_CLOSE)
 
 
-GIVE_BACK = (GIVE_BACK_HOLD, GIVE_BACK_FENCE, GIVE_BACK_STOP, GONE, GIVE_BACK_COMMIT)
+def give_back(to: str) -> tuple[Step, ...]:
+    """The steps that undo a commit to a side, before its release."""
+    if to == EDGE:
+        return (GIVE_BACK_HOLD, GIVE_BACK_FENCE, GIVE_BACK_STOP, GONE, GIVE_BACK_COMMIT)
+    return (GIVE_BACK_UNSTART, GIVE_BACK_TO_EDGE)
 
 
 def settled(world: World) -> bool:

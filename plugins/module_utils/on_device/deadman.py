@@ -91,7 +91,10 @@ def install() -> None:
         source = loader.get_source(name) or ""
         parts = name.split(".")
         is_package = hasattr(module, "__path__")
-        files.write(LIBRARY.joinpath(*parts, "__init__.py") if is_package else LIBRARY.joinpath(*parts[:-1], parts[-1] + ".py"), source)
+        files.write(
+            LIBRARY.joinpath(*parts, "__init__.py") if is_package else LIBRARY.joinpath(*parts[:-1], parts[-1] + ".py"),
+            source,
+        )
     parts = PACKAGE.split(".")
     for length in range(1, len(parts)):
         files.write(LIBRARY.joinpath(*parts[:length], "__init__.py"), "")

@@ -103,7 +103,9 @@ class Box:
         """Leave a file."""
         status, answer = self._ask("PUT", name, text.encode())
         if status not in (200, 201, 204):
-            raise KrafError("mover at the edge", name, f"it answered {status}: {answer[:200].decode('utf-8', 'replace')}")
+            raise KrafError(
+                "mover at the edge", name, f"it answered {status}: {answer[:200].decode('utf-8', 'replace')}"
+            )
 
     def get(self, name: str) -> str | None:
         """A file's content, or None while it is not there."""
@@ -181,7 +183,9 @@ def probe_edge(doors: Sequence[str], sni: str, path: str, limit: float, stop: Se
             threads.append(thread)
         if good.wait(STAGGER):
             return
-    raise KrafError("app at the edge", sni, f"it did not answer within {limit:g} s: {said[0]}", "See the log of its pod")
+    raise KrafError(
+        "app at the edge", sni, f"it did not answer within {limit:g} s: {said[0]}", "See the log of its pod"
+    )
 
 
 def _stays_open(doors: Sequence[str], sni: str) -> str:

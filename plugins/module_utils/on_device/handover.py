@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.errors import KrafError
-from . import deadman, docker, door, files, forward, placement, tree
+from . import deadman, docker, door, forward, placement, tree
 from .placement import DEVICE, EDGE, IDLE, MOVING, READY, Record
 
 
@@ -73,11 +73,25 @@ def admit(task: Task) -> Record:
     if record is None:
         found = docker.describe(task.container)
         record = Record(
-            task.app, DEVICE, 1, fence=task.fence, overlap=task.overlap, container=task.container,
-            container_id=found.id, restart_policy=found.restart_policy, restart_maximum=found.restart_maximum,
+            task.app,
+            DEVICE,
+            1,
+            fence=task.fence,
+            overlap=task.overlap,
+            container=task.container,
+            container_id=found.id,
+            restart_policy=found.restart_policy,
+            restart_maximum=found.restart_maximum,
             data=task.data,
         )
-        placement.save(record)
+        return placement.save(record)
+    if record.owner == DEVICE and record.phase == IDLE and task.container:
+        # Its owner may have made the container anew since.
+        found = docker.describe(task.container)
+        record = replace(
+            record, container=task.container, container_id=found.id, restart_policy=found.restart_policy,
+            restart_maximum=found.restart_maximum, data=task.data or record.data, overlap=task.overlap,
+        )
     return record
 
 
@@ -86,9 +100,7 @@ def ensure_forward(task: Task) -> forward.Forward:
     found = forward.load(task.app)
     if found is None:
         address = device_address(task.container, task.container_port)
-        wanted = forward.Forward(
-            task.app, task.port, "*", forward.DEVICE, address, task.doors, task.sni, redirect=True
-        )
+        wanted = forward.Forward(task.app, task.port, "*", forward.DEVICE, address, task.doors, task.sni, redirect=True)
     else:
         wanted = replace(found, edge=task.doors, sni=task.sni)
         if not found.device_address:
@@ -107,12 +119,7 @@ def device_address(container: str, port: int) -> str:
             address = one["address"] if one["address"] not in ("", "0.0.0.0", "::") else "127.0.0.1"
             return f"{address}:{one['device_port']}"
     why = f"the container publishes no port {port}"
-    raise KrafError(f"app {task_name(container)}", port, why, "Correct the app's ports in the catalog")
-
-
-def task_name(container: str) -> str:
-    """The container in a message."""
-    return container
+    raise KrafError(f"container {container}", port, why, "Correct the app's ports in the catalog")
 
 
 def client_address(app: str, port: int) -> str:
@@ -156,8 +163,15 @@ def move_to_edge(task: Task) -> dict[str, Any]:
         found = docker.describe(task.container)
         record = placement.save(
             replace(
-                record, phase=MOVING, to=EDGE, container=task.container, container_id=found.id, data=task.data,
-                restart_policy=found.restart_policy, restart_maximum=found.restart_maximum, swapped=(),
+                record,
+                phase=MOVING,
+                to=EDGE,
+                container=task.container,
+                container_id=found.id,
+                data=task.data,
+                restart_policy=found.restart_policy,
+                restart_maximum=found.restart_maximum,
+                swapped=(),
             )
         )
         try:
@@ -214,7 +228,7 @@ def move_to_device(task: Task) -> dict[str, Any]:
         deadman.install()
         clock.mark("prepared")
         _go(task, box)
-        record = placement.save(replace(record, phase=MOVING, to=DEVICE, swapped=()))
+        record = placement.save(replace(record, phase=MOVING, to=DEVICE))
         try:
             deadman.arm(task.app, task.deadman_seconds)
             clock.mark("armed")
@@ -248,7 +262,7 @@ def move_to_device(task: Task) -> dict[str, Any]:
         clock.mark("answers")
         forward.release(task.app, DEVICE)
         clock.mark("released")
-        record = placement.save(replace(record, owner=DEVICE, epoch=task.epoch + 1, phase=IDLE, swapped=()))
+        record = placement.save(replace(record, owner=DEVICE, epoch=task.epoch + 1, phase=IDLE))
         return _finish(task, record, clock, {"cut": drained.cut, "ended": drained.ended})
 
 
@@ -257,7 +271,6 @@ def start_here(task: Task, record: Record) -> Record:
     if record.phase == READY and record.to == DEVICE:
         for _, folder in record.data:
             tree.swap(folder, record.epoch + 1)
-        record = placement.save(replace(record, swapped=tuple(name for name, _ in record.data)))
     if record.restart_policy:
         docker.set_restart_policy(record.container_id, record.restart_policy, record.restart_maximum)
     docker.start(record.container_id)
@@ -277,10 +290,10 @@ def stop_here(record: Record) -> None:
 
 def _unswap(record: Record) -> Record:
     """Take back what ``start_here`` has put in place; what the app wrote meanwhile is kept aside."""
-    for name, folder in record.data:
-        if name in record.swapped:
+    if record.phase == READY and record.to == DEVICE:
+        for _, folder in record.data:
             tree.unswap(folder, record.epoch + 1)
-    return placement.save(replace(record, swapped=()))
+    return record
 
 
 def settle(task: Task) -> dict[str, Any]:
@@ -304,7 +317,7 @@ def settle(task: Task) -> dict[str, Any]:
             door.probe_edge(task.doors, task.sni, task.probe, task.limit)
             forward.release(task.app, EDGE)
         record = placement.save(
-            replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner, swapped=())
+            replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner)
         )
         return _finish(task, record, clock, {})
 
@@ -359,7 +372,9 @@ def switch(task: Task) -> dict[str, Any]:
             found = docker.describe(task.container)
             if record.owner == DEVICE:
                 record = replace(
-                    record, container_id=found.id, restart_policy=found.restart_policy,
+                    record,
+                    container_id=found.id,
+                    restart_policy=found.restart_policy,
                     restart_maximum=found.restart_maximum,
                 )
             record = placement.save(record)
@@ -393,20 +408,7 @@ def _finish(task: Task, record: Record, clock: Clock, more: dict[str, Any]) -> d
     clock.mark("confirmed")
     deadman.clear(task.app)
     tree.forget(task.app)
+    for _, folder in record.data:
+        tree.purge(folder, record.epoch)
     held = round(clock.at["released"] - clock.at["held"], 3) if "released" in clock.at and "held" in clock.at else 0.0
     return {"changed": True, "record": record.as_json(), "clock": clock.at, "held_seconds": held, **more}
-
-
-def look(app: str, container: str) -> dict[str, Any]:
-    """Both what runs and what the device remembers, without changing anything."""
-    record = placement.load(app)
-    found = docker.inspect(container)
-    fwd = forward.load(app)
-    return {
-        "record": record.as_json() if record else None,
-        "container": found,
-        "forward": fwd.as_json() if fwd else None,
-        "working": [str(one) for one in sorted(files.Path("/sys/fs/cgroup").glob(f"**/kraf-copy-{app}.*"))][:5]
-        if False
-        else [],
-    }

@@ -43,7 +43,6 @@ class Record:
         overlap: whether the app may run on both sides for a moment.
         container: its name and id, and how it was started: ``restart_policy``, ``restart_maximum``.
         data: name and directory of each of its data directories.
-        swapped: names of the data directories whose copy already lies in its place.
     """
 
     app: str
@@ -58,11 +57,10 @@ class Record:
     restart_policy: str = ""
     restart_maximum: int = 0
     data: tuple[tuple[str, str], ...] = field(default_factory=tuple)
-    swapped: tuple[str, ...] = field(default_factory=tuple)
 
     def as_json(self) -> dict[str, Any]:
         """As its file holds it."""
-        return {**vars(self), "data": [list(one) for one in self.data], "swapped": list(self.swapped)}
+        return {**vars(self), "data": [list(one) for one in self.data]}
 
 
 def path(app: str) -> Path:
@@ -77,7 +75,6 @@ def load(app: str) -> Record | None:
         return None
     known = {key: value for key, value in found.items() if key in Record.__dataclass_fields__}
     known["data"] = tuple((str(name), str(folder)) for name, folder in known.get("data") or ())
-    known["swapped"] = tuple(known.get("swapped") or ())
     return Record(**known)
 
 
@@ -142,7 +139,21 @@ def enter_scope(app: str, epoch: int) -> None:
     name = f"{unit(app, epoch)}.{os.getpid()}.scope"
     manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"]
     properties = ["2", "PIDs", "au", "1", str(os.getpid()), "TimeoutStopUSec", "t", "5000000"]
-    run(["busctl", "--quiet", "call", *manager, "StartTransientUnit", "ssa(sv)a(sa(sv))", name, "fail", *properties, "0"], 10)
+    run(
+        [
+            "busctl",
+            "--quiet",
+            "call",
+            *manager,
+            "StartTransientUnit",
+            "ssa(sv)a(sa(sv))",
+            name,
+            "fail",
+            *properties,
+            "0",
+        ],
+        10,
+    )
 
 
 def admit(app: str, fence: int) -> Record | None:
@@ -156,5 +167,7 @@ def admit(app: str, fence: int) -> Record | None:
         return None
     if fence < record.fence:
         why = f"run {record.fence} has taken the app in hand since, this is run {fence}"
-        raise KrafError(f"app {app}", None, why, "Nothing was changed; see who is at work, and run it again", overtaken=True)
+        raise KrafError(
+            f"app {app}", None, why, "Nothing was changed; see who is at work, and run it again", overtaken=True
+        )
     return save(replace(record, fence=fence)) if fence > record.fence else record

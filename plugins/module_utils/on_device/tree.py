@@ -95,8 +95,10 @@ def first(app: str, epoch: int, pairs: Sequence[Pair], remote: Remote, limit: fl
         environment = {**_environment(remote)}
         wrapped += [f"--setenv={key}={value}" for key, value in environment.items()]
         password = _password(app, remote)
-        result = run([*wrapped, "--", *_with_password(argv, password)], limit) if units.running() else _rsync(
-            argv, remote, app, limit
+        result = (
+            run([*wrapped, "--", *_with_password(argv, password)], limit)
+            if units.running()
+            else _rsync(argv, remote, app, limit)
         )
         if not result.ok and result.rc != VANISHED:
             raise _failed("first copy", pair, result)
@@ -181,9 +183,23 @@ def _environment(remote: Remote) -> dict[str, str]:
         except KrafError:
             continue
         argv = [
-            "openssl", "s_client", "-quiet", "-verify_quiet", "-verify_return_error", "-CAfile", str(door.CA),
-            "-cert", str(door.PAIR), "-key", str(door.PAIR), "-servername", remote.sni,
-            "-verify_hostname", DOOR_DOMAIN, "-connect", address,
+            "openssl",
+            "s_client",
+            "-quiet",
+            "-verify_quiet",
+            "-verify_return_error",
+            "-CAfile",
+            str(door.CA),
+            "-cert",
+            str(door.PAIR),
+            "-key",
+            str(door.PAIR),
+            "-servername",
+            remote.sni,
+            "-verify_hostname",
+            DOOR_DOMAIN,
+            "-connect",
+            address,
         ]
         return {"RSYNC_CONNECT_PROG": shlex.join(argv), "LC_ALL": "C"}
     door.connect(remote.doors, remote.sni).close()  # raises, with the reason
@@ -229,3 +245,20 @@ def unswap(folder: str, epoch: int) -> None:
             shutil.rmtree(new)
         os.rename(folder, new)
     os.rename(old, folder)
+
+
+def purge(folder: str, epoch: int) -> list[str]:
+    """Remove copies of earlier epochs, all but the newest tree that was replaced; what was removed."""
+    mark = f"{Path(folder).name}.kraf-"
+    before: dict[int, Path] = {}
+    gone = []
+    for path in Path(folder).parent.glob(f"{mark}*"):
+        kind = path.name[len(mark) :]
+        if kind.startswith("before-") and kind[7:].isdigit():
+            before[int(kind[7:])] = path
+        elif kind.isdigit() and int(kind) <= epoch:
+            gone.append(path)
+    gone += [path for number, path in before.items() if number != max(before)]
+    for path in gone:
+        shutil.rmtree(path)
+    return [str(path) for path in gone]
