@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The protocol's table, explored exhaustively.
 
-Two operators run at once; either may stop for ever, or for a while, between any two steps; a lease may lapse while its
-holder still acts; a reply may be lost, so that a step was done but its run thinks it failed; the dead-man's timer may fire
-whenever it is armed; the device may reboot; pods come and go as the workload object says. In every state: at most one side
-runs, only the owner does, and the owner's data are what clients were last told. From every state one more run ends well.
+Two operators run at once; either may stop for ever, or for a while, between any two steps; a lease may lapse
+while its holder still acts; a reply may be lost, so that a step was done but its run thinks it failed; the
+dead-man's timer may fire whenever it is armed; the device may reboot; pods come and go as the workload object
+says. In every state: at most one side runs, only the owner does, and the owner's data are what clients were
+last told. From every state one more run ends well.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pytest
+
 from ansible_collections.kraf.edge.plugins.module_utils.migration import table
 from ansible_collections.kraf.edge.plugins.module_utils.migration.table import Step
-from ansible_collections.kraf.edge.plugins.module_utils.migration.world import DEVICE, EDGE, HELD, IDLE, Run, World
+from ansible_collections.kraf.edge.plugins.module_utils.migration.world import DEVICE, EDGE, IDLE, Run, World
 
 WRITES = 1
 EPOCHS = 4
