@@ -6,7 +6,7 @@ import json
 
 from testinfra.host import Host
 
-testinfra_hosts = ["ansible://kraf_control:kraf_workers"]
+testinfra_hosts = ["ansible://kraf_control", "ansible://kraf_workers"]
 
 
 def test_ins_04_nothing_turns_swap_on(host: Host) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 from testinfra.host import Host
 
-testinfra_hosts = ["ansible://kraf_control:kraf_workers"]
+testinfra_hosts = ["ansible://kraf_control", "ansible://kraf_workers"]
 
 
 @pytest.mark.parametrize("unit", ["docker", "kubelet"])
