@@ -120,7 +120,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ca:
-  description: The service CA. RV(ca.certificate) is what everybody has to trust, PEM.
+  description: The service CA. C(certificate) is what everybody has to trust, PEM.
   returned: success
   type: dict
   sample: {not_after: "2036-11-22T04:40:00Z", days_left: 3649, fingerprint: 5f1c, renewed: false}

@@ -78,7 +78,7 @@ options:
     choices: [changed, always, never]
     default: changed
   state:
-    description: V(absent) sends what is pending first, and fails with RV(error) rather than lose it.
+    description: V(absent) sends what is pending first, and fails with C(error) rather than lose it.
     type: str
     choices: [present, absent]
     default: present
@@ -107,7 +107,7 @@ differed:
   elements: str
   sample: [mount]
 size:
-  description: RV(size.total) and RV(size.free) of the mounted file system in bytes.
+  description: C(size.total) and C(size.free) of the mounted file system in bytes.
   returned: when O(state=present), not in check mode
   type: dict
   sample: {total: 1063256064, free: 1063223296}

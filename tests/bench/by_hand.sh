@@ -92,7 +92,7 @@ YAML
 kubeadm init --config /etc/kubernetes/kubeadm.yaml --ignore-preflight-errors=$IGNORED >/dev/null
 export KUBECONFIG=/etc/kubernetes/admin.conf
 kubectl apply -f - >/dev/null <<'YAML'
-$(sed "s#IMAGES#$IMAGES#" "$HERE/by_hand/flannel.yaml")
+$(sed "s#IMAGES#$IMAGES#" "$HERE/by_hand/flannel.yaml.in")
 YAML
 END
 }
@@ -120,7 +120,7 @@ apt-get install -q -y --no-install-recommends apache2-utils >/dev/null
 htpasswd -Bbn kraf $password > /var/lib/kraf/registry/htpasswd
 kubectl create namespace kraf-system >/dev/null
 kubectl apply -f - >/dev/null <<'YAML'
-$(sed "s#IMAGES#$IMAGES#" "$HERE/by_hand/registry.yaml")
+$(sed "s#IMAGES#$IMAGES#" "$HERE/by_hand/registry.yaml.in")
 YAML
 docker build -q --build-arg BASE_IMAGE=$IMAGES/docker.io/library/debian:bookworm-slim -t $REGISTRY/kraf/edge:1 /tmp/edge
 until curl -s -o /dev/null --cacert /var/lib/kraf/registry/tls/ca.crt -u kraf:$password https://$REGISTRY/v2/; do sleep 0.5; done
@@ -144,7 +144,7 @@ door() {
 export KUBECONFIG=/etc/kubernetes/admin.conf
 kubectl -n kraf-system create secret generic door-tls --from-file=/tmp/door >/dev/null
 kubectl apply -f - >/dev/null <<'YAML'
-$(sed "s#REGISTRY#$REGISTRY#" "$HERE/by_hand/door.yaml")
+$(sed "s#REGISTRY#$REGISTRY#" "$HERE/by_hand/door.yaml.in")
 YAML
 kubectl -n kraf-system rollout status daemonset/door >/dev/null
 kubectl apply -f - >/dev/null <<'YAML'

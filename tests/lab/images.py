@@ -80,7 +80,7 @@ def apt_sources(folder: Path = Path("/etc/apt")) -> str:
                 match = re.match(r"deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+(.+)$", line)
                 if match and _is_debian(match[1], match[2]):
                     stanzas.append((match[1], match[2], match[3]))
-    if not any(SUITE in suites.split() for _, suites, _ in stanzas):
+    if not any(SUITE in suites.split() for __, suites, __ in stanzas):
         raise LabError(
             f"no apt source of Debian {SUITE} under {folder}: "
             "the lab takes its packages from the machine's own sources; add one"
@@ -237,7 +237,7 @@ class Builder:
         parts = [self.key(image.base)] if image.base else []
         if image.files:
             parts.append(digest(FILES / image.files))
-        return digest(*parts, *(f"{name}:{_program_version(name)}" for name, _ in image.programs))
+        return digest(*parts, *(f"{name}:{_program_version(name)}" for name, *__ in image.programs))
 
 
 BASES = {"network": "debian", "host": "debian", "device": "host", "mirror": "debian"}

@@ -31,7 +31,7 @@ def system(cluster: Cluster) -> None:
     if cluster.get(SECRET, "kraf-ca", "kraf-system") is None:
         ca = make_ca("test", 3650, datetime.now(timezone.utc))
         data = {"tls.crt": base64.b64encode(ca.certificate).decode(), "tls.key": base64.b64encode(ca.key).decode()}
-        cluster.create(system_object("Secret", "kraf-ca", data))
+        cluster.create({**system_object("Secret", "kraf-ca", data), "type": "kubernetes.io/tls"})
     cluster.apply(system_object("ConfigMap", "kraf-cluster", {"image_edge": IMAGE}))
     storage_class = {
         "apiVersion": "storage.k8s.io/v1",

@@ -176,8 +176,8 @@ def wrong(world: World) -> str:
 def ends_well(world: World, to: str, fence: int) -> str:
     """Run once more, alone, and say what is wrong at the end."""
     operator = Operator(to, "decide", fence=fence + 1)
-    for _ in range(80):
-        for _ in range(4):
+    for __ in range(80):
+        for __ in range(4):
             moved = [] if world.passed and world.pod == world.workload else pods(world)
             if moved:
                 world = moved[0]
