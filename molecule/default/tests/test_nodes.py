@@ -36,5 +36,7 @@ def test_ins_16_an_upgrade_of_the_distribution_does_not_move_docker(host: Host) 
 
 
 def test_secrets_of_kubernetes_are_readable_by_root_alone(host: Host) -> None:
-    open_to_others = host.check_output("find /etc/kubernetes -name '*.conf' -perm /077 -o -name '*.key' -perm /077")
+    open_to_others = host.check_output(
+        "find /etc/kubernetes -name '*.conf' -not -name resolv.conf -perm /077 -o -name '*.key' -perm /077"
+    )
     assert open_to_others == ""
