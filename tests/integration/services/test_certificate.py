@@ -90,6 +90,8 @@ def test_ins_19_short_lived_certificate_is_reported_and_renewed(run_module: Run,
 def test_ca_that_is_signed_again_keeps_certificates_and_is_published(
     run_module: Run, cluster: Cluster, name: str
 ) -> None:
+    # Other tests of this API server may have put a CA of their own there, under another name.
+    cluster.delete(SECRET, "kraf-ca", "kraf-system")
     run_module(certificate, certificates=[door(name)])
     old = run_module(certificate, certificates=[door(name)])
     ran = run_module(certificate, certificates=[door(name)], ca_renew_before_days=3650)
