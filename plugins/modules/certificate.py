@@ -179,12 +179,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.cluster.client import connect
 from ..module_utils.cluster.options import CLUSTER_ARGS
 from ..module_utils.core.module import run
+from ..module_utils.core.names import SYSTEM_NAMESPACE
 from ..module_utils.tls.issuer import Issuer, wanted
 
 CERTIFICATE_ARGS: dict[str, Any] = {
     "device": {"type": "str"},
     "device_uid": {"type": "str"},
-    "namespace": {"type": "str", "default": "kraf-system"},
+    "namespace": {"type": "str", "default": SYSTEM_NAMESPACE},
     "name": {"type": "str"},
     "common_name": {"type": "str"},
     "dns_names": {"type": "list", "elements": "str", "default": []},

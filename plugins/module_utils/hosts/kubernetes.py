@@ -10,34 +10,22 @@ import hashlib
 import http.client
 import json
 import re
-import socket
 import ssl
 from datetime import datetime, timezone
 from typing import Any
 
+from ..on_device.docker import SOCKET, Connection
 from .reading import Root
 
-DOCKER_SOCKET = "/var/run/docker.sock"
 MANIFESTS = "/etc/kubernetes/manifests"
 DROP_INS = "/etc/systemd/system/kubelet.service.d"
 CLUSTER_FILE = "/etc/kubernetes/kraf-cluster.json"
 CLIENT_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-def ask_docker(path: str, socket_path: str = DOCKER_SOCKET, timeout: float = 20) -> Any:
+def ask_docker(path: str, socket_path: str = SOCKET, timeout: float = 20) -> Any:
     """What Docker Engine answers to one GET; None when it does not run."""
-    connection = _UnixConnection(socket_path, timeout)
+    connection = Connection(socket_path, timeout)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -50,7 +38,7 @@ def ask_docker(path: str, socket_path: str = DOCKER_SOCKET, timeout: float = 20)
 
 def docker(root: Root) -> dict[str, Any]:
     """Docker Engine's own word about itself; empty values when it does not answer."""
-    socket_path = root.at(DOCKER_SOCKET)
+    socket_path = root.at(SOCKET)
     info = ask_docker("/info", socket_path) or {}
     listed = (ask_docker("/containers/json?all=1", socket_path) or []) if info else []
     names = [container["Names"][0].lstrip("/") for container in listed if container.get("Names")]

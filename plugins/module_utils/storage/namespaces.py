@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from ..cluster.client import Cluster
@@ -56,8 +56,3 @@ def ensure(cluster: Cluster, device: str, uid: str, check_mode: bool) -> Change:
     current: dict[str, Object] = {}
     objects = wanted(cluster, [(device, uid)], current)
     return converge(cluster, objects, check_mode, current)
-
-
-def uid_of(device: Mapping[str, Any]) -> tuple[str, str]:
-    """Name and uid out of an entry of a module's list."""
-    return str(device["device"]), str(device["device_uid"])
