@@ -15,6 +15,13 @@ def test_ins_04_nothing_turns_swap_on(host: Host) -> None:
     assert units == ""
 
 
+def test_containers_are_stopped_when_the_host_goes_down_and_not_before(host: Host) -> None:
+    assert host.service("kraf-containers").is_running
+    assert host.service("kraf-containers").is_enabled
+    refused = host.run("systemctl stop kraf-containers")
+    assert refused.rc != 0
+
+
 def test_ins_11_the_hosts_proxy_does_not_reach_the_control_plane(host: Host) -> None:
     found = host.run("grep --recursive --ignore-case --extended-regexp 'https?_proxy' /etc/kubernetes/manifests")
     assert found.stdout == ""
