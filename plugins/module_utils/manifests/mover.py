@@ -1,0 +1,228 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The mover: a pod that lives as long as a migration, at the edge, beside the app's data.
+
+It serves the data to the device by rsync, and a box of small files by which device and controller tell each other how
+far they are, through the door and without a further call to the device. It also pulls the app's image onto the node.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from ..core import names
+from .labels import COMPONENT, labels
+from .namespace import PULL_SECRET
+
+RSYNC_PORT = 8730
+BOX_PORT = 8731
+MODULE = "data"
+USER = "kraf"
+ROOT = "/kraf/data"
+BOX = "/kraf/box"
+EPOCH_ANNOTATION = "kraf.io/epoch"
+RUN_ANNOTATION = "kraf.io/run"
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP", "SETGID", "SETUID")
+"""What keeping owners, modes, device nodes and capabilities of files takes (capabilities(7))."""
+
+_RSYNCD = f"""\
+port = {RSYNC_PORT}
+use chroot = no
+uid = 0
+gid = 0
+max connections = 8
+log file = /dev/stderr
+lock file = {BOX}/rsyncd.lock
+[{MODULE}]
+path = {ROOT}
+read only = false
+auth users = {USER}
+secrets file = {BOX}/secrets
+fake super = no
+munge symlinks = no
+timeout = 60
+"""
+
+_LIGHTTPD = f"""\
+server.document-root = "{BOX}/files"
+server.port = {BOX_PORT}
+server.upload-dirs = ( "{BOX}/upload" )
+server.modules = ( "mod_webdav" )
+server.max-keep-alive-requests = 100000
+server.max-keep-alive-idle = 300
+server.stat-cache-engine = "disable"
+mimetype.assign = ( "" => "application/octet-stream" )
+webdav.activate = "enable"
+"""
+
+# $1: the run, $2: the epoch. Secret parts come from files, so that they are in no argument list.
+_SERVE = f"""\
+set -eu
+umask 077
+token=$(cat /kraf/secret/token)
+mkdir -p {BOX}/files/$token {BOX}/upload
+chown -R 65534:65534 {BOX}/files {BOX}/upload 2>/dev/null || true
+printf '%s:%s\\n' {USER} "$token" >{BOX}/secrets
+rsync --daemon --no-detach --config=/kraf/config/rsyncd.conf &
+lighttpd -D -f /kraf/config/lighttpd.conf &
+trap 'kill $(jobs -p) 2>/dev/null; exit 0' TERM
+printf ok >{BOX}/up
+wait
+"""
+
+MARK = f"""\
+set -eu
+epoch=$1 run=$2
+[ "$KRAF_RUN" = "$run" ] || {{ echo "this mover is of run $KRAF_RUN" >&2; exit 3; }}
+mkdir -p {ROOT}/.kraf
+exec 9>{ROOT}/.kraf/lock
+flock 9
+before=0
+if [ -s {ROOT}/.kraf/epoch ]; then read -r found before <{ROOT}/.kraf/epoch; fi
+[ "${{before:-0}}" -le "$run" ] || {{ echo "the marker is of run $before" >&2; exit 3; }}
+printf '%s %s\\n' "$epoch" "$run" >{ROOT}/.kraf/epoch.new
+sync {ROOT}/.kraf/epoch.new
+mv {ROOT}/.kraf/epoch.new {ROOT}/.kraf/epoch
+sync {ROOT}/.kraf
+"""
+"""Writes the marker: only by the mover's own run, never over the marker of a later run."""
+
+
+@dataclass(frozen=True)
+class Mover:
+    """A mover as it is wanted.
+
+    Attributes:
+        image: image of the collection's own.
+        app_image: the app's image, to be on the node before it is needed; empty pulls nothing.
+        node: where it has to run; empty leaves that to the volume.
+        token: shared with the device.
+        data: whether the app has a volume.
+    """
+
+    device: str
+    device_uid: str
+    app: str
+    epoch: int
+    run: int
+    image: str
+    token: str
+    app_image: str = ""
+    node: str = ""
+    data: bool = True
+
+    @property
+    def name(self) -> str:
+        """Name of its objects."""
+        return names.mover(self.app)
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of the device."""
+        return names.namespace(self.device)
+
+
+def objects(mover: Mover) -> list[dict[str, Any]]:
+    """Secret, ConfigMap, Service and pod, in the order in which they are applied."""
+    return [secret(mover), configuration(mover), service(mover), pod(mover)]
+
+
+def _object(mover: Mover, kind: str, **content: Any) -> dict[str, Any]:
+    mine = {**labels(mover.device, mover.device_uid, mover.app), COMPONENT: "mover"}
+    annotations = {EPOCH_ANNOTATION: str(mover.epoch), RUN_ANNOTATION: str(mover.run)}
+    metadata = {"name": mover.name, "namespace": mover.namespace, "labels": mine, "annotations": annotations}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **content}
+
+
+def secret(mover: Mover) -> dict[str, Any]:
+    """What device and mover share."""
+    return _object(mover, "Secret", type="Opaque", data={"token": base64.b64encode(mover.token.encode()).decode()})
+
+
+def configuration(mover: Mover) -> dict[str, Any]:
+    """Configuration of its two servers."""
+    return _object(mover, "ConfigMap", data={"rsyncd.conf": _RSYNCD, "lighttpd.conf": _LIGHTTPD, "serve": _SERVE})
+
+
+def service(mover: Mover) -> dict[str, Any]:
+    """Its address for the door. Its pod never becomes ready: the container that pulls the image ends at once."""
+    ports = [
+        {"name": "rsync", "port": RSYNC_PORT, "targetPort": RSYNC_PORT, "protocol": "TCP"},
+        {"name": "box", "port": BOX_PORT, "targetPort": BOX_PORT, "protocol": "TCP"},
+    ]
+    selector = {"kraf.io/app": mover.app, COMPONENT: "mover"}
+    return _object(mover, "Service", spec={"selector": selector, "ports": ports, "publishNotReadyAddresses": True})
+
+
+def pod(mover: Mover) -> dict[str, Any]:
+    """The pod itself."""
+    mounts = [
+        {"name": "config", "mountPath": "/kraf/config"},
+        {"name": "secret", "mountPath": "/kraf/secret"},
+        {"name": "box", "mountPath": BOX},
+    ]
+    volumes: list[dict[str, Any]] = [
+        {"name": "config", "configMap": {"name": mover.name}},
+        {"name": "secret", "secret": {"secretName": mover.name, "defaultMode": 0o400}},
+        {"name": "box", "emptyDir": {}},
+    ]
+    if mover.data:
+        mounts.append({"name": "data", "mountPath": ROOT})
+        volumes.append({"name": "data", "persistentVolumeClaim": {"claimName": names.workload(mover.app)}})
+    serve = {
+        "name": "mover",
+        "image": mover.image,
+        "command": ["sh", "/kraf/config/serve"],
+        "env": [{"name": "KRAF_RUN", "value": str(mover.run)}],
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "32Mi"},
+            "limits": {"cpu": "1", "memory": "256Mi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"], "add": list(CAPABILITIES)},
+        },
+        "volumeMounts": mounts,
+    }
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "enableServiceLinks": False,
+        "automountServiceAccountToken": False,
+        "imagePullSecrets": [{"name": PULL_SECRET}],
+        "terminationGracePeriodSeconds": 2,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [serve, *([_pull(mover)] if mover.app_image else [])],
+        "volumes": volumes,
+    }
+    if mover.node:
+        spec["nodeSelector"] = {"kubernetes.io/hostname": mover.node}
+    return _object(mover, "Pod", spec=spec)
+
+
+def _pull(mover: Mover) -> dict[str, Any]:
+    """A container whose only use is that the node pulls its image: it names a program that no image has."""
+    return {
+        "name": "pull",
+        "image": mover.app_image,
+        "command": ["/.kraf-image-is-here"],
+        "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"cpu": "10m", "memory": "16Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+
+
+def pulled(pod: dict[str, Any]) -> str:
+    """State of the image in a mover's pod: ``there``, ``waiting``, or the reason why it cannot be pulled."""
+    for status in (pod.get("status") or {}).get("containerStatuses") or []:
+        if status["name"] != "pull":
+            continue
+        if status.get("imageID") or (status.get("state") or {}).get("terminated"):
+            return "there"
+        waiting = (status.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
+            return str(waiting.get("message") or waiting["reason"])
+        return "waiting"
+    return "waiting"

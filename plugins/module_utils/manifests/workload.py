@@ -1,0 +1,283 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An app at the edge: what its container on the device is, as Kubernetes objects."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..catalog.records import App
+from ..core import names, sizes
+from .labels import COMPONENT, labels
+from .namespace import PULL_SECRET
+
+GATE = "gate"
+VOLUME_ROOT = "/kraf/data"
+GATE_ROOT = "/kraf/gate"
+FENCE_ROOT = "/kraf/fence"
+EPOCH_ANNOTATION = "kraf.io/epoch"
+TREE_ANNOTATION = "kraf.io/tree"
+
+# The first word of a marker is the epoch that it opens the gate for, the second the run that wrote it.
+WAIT = f"""\
+epoch=$1
+trap 'exit 143' TERM
+while :; do
+  for marker in {VOLUME_ROOT}/.kraf/epoch {GATE_ROOT}/epoch {FENCE_ROOT}/epoch; do
+    if [ -r "$marker" ] && read -r found run <"$marker" && [ "$found" = "$epoch" ]; then exit 0; fi
+  done
+  sleep 0.05
+done
+"""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What really runs on the device: the container's own words, not its image's.
+
+    Attributes:
+        argv: program and arguments.
+        env: without what the image sets.
+        user: uid of the process; None leaves the image's user. ``group`` likewise.
+        stop_seconds: how long it may take to end.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    working_dir: str = ""
+    user: int | None = None
+    group: int | None = None
+    groups: tuple[int, ...] = ()
+    stop_seconds: int = 10
+    tty: bool = False
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Workload:
+    """An app at the edge, as it is wanted.
+
+    Attributes:
+        app: its row in the catalog.
+        device_uid: uid of its device.
+        process: what runs.
+        image: reference by digest.
+        gate_image: image of the collection's own, for the gate.
+        architecture: of the image.
+        epoch: the epoch for whose marker its gate waits.
+        tree: the epoch whose copy of the data it uses.
+    """
+
+    app: App
+    device_uid: str
+    process: Process
+    image: str
+    gate_image: str
+    architecture: str
+    epoch: int
+    tree: int
+
+    @property
+    def name(self) -> str:
+        """Name of its objects."""
+        return names.workload(self.app.name)
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of its device."""
+        return names.namespace(self.app.device)
+
+    @property
+    def pod(self) -> str:
+        """Name of its pod, where the name is known beforehand."""
+        return f"{self.name}-0"
+
+
+def selector(app: App) -> dict[str, str]:
+    """The labels of the app's own pods."""
+    return {"kraf.io/app": app.name, COMPONENT: "app"}
+
+
+def secret_name(app: App) -> str:
+    """Name of the Secret that holds the values of its environment."""
+    return f"{names.workload(app.name)}-env"
+
+
+def gate_name(app: App) -> str:
+    """Name of the ConfigMap that is the marker of an app without a volume."""
+    return f"{names.workload(app.name)}-gate"
+
+
+def objects(workload: Workload) -> list[dict[str, Any]]:
+    """Secret, Service and the workload itself, in the order in which they are applied."""
+    return [environment(workload), service(workload), running(workload)]
+
+
+def _object(workload: Workload, api_version: str, kind: str, name: str, **content: Any) -> dict[str, Any]:
+    mine = {**labels(workload.app.device, workload.device_uid, workload.app.name), COMPONENT: "app"}
+    metadata = {"name": name, "namespace": workload.namespace, "labels": mine}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
+
+
+def environment(workload: Workload) -> dict[str, Any]:
+    """The values of the environment: here, and nowhere else."""
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in sorted(workload.process.env.items())}
+    return _object(workload, "v1", "Secret", secret_name(workload.app), type="Opaque", data=data)
+
+
+def service(workload: Workload) -> dict[str, Any]:
+    """The address by which the door finds the app.
+
+    A single pod is published before it is ready: who may speak to it is decided by the forward, and the way to it is
+    then there when it starts.
+    """
+    ports = [
+        {
+            "name": f"p{port.port}-{port.protocol.lower()}",
+            "port": port.port,
+            "targetPort": port.port,
+            "protocol": port.protocol,
+        }
+        for port in workload.app.ports
+    ]
+    spec = {
+        "type": "ClusterIP",
+        "selector": selector(workload.app),
+        "ports": ports,
+        "publishNotReadyAddresses": not workload.app.overlap,
+    }
+    return _object(workload, "v1", "Service", workload.name, spec=spec)
+
+
+def running(workload: Workload) -> dict[str, Any]:
+    """The StatefulSet, or the Deployment of an app that may run on both sides."""
+    match = selector(workload.app)
+    spec: dict[str, Any] = {"replicas": 1, "selector": {"matchLabels": match}, "template": _template(workload)}
+    if workload.app.overlap:
+        found = _object(workload, "apps/v1", "Deployment", workload.name, spec=spec)
+    else:
+        # A changed template must not restart the app by itself.
+        spec.update({"serviceName": workload.name, "updateStrategy": {"type": "OnDelete"}})
+        found = _object(workload, "apps/v1", "StatefulSet", workload.name, spec=spec)
+    found["metadata"]["annotations"] = {EPOCH_ANNOTATION: str(workload.epoch), TREE_ANNOTATION: str(workload.tree)}
+    return found
+
+
+def _template(workload: Workload) -> dict[str, Any]:
+    app, process = workload.app, workload.process
+    mine = {**labels(app.device, workload.device_uid, app.name), COMPONENT: "app"}
+    spec: dict[str, Any] = {
+        "enableServiceLinks": False,
+        "automountServiceAccountToken": False,
+        "imagePullSecrets": [{"name": PULL_SECRET}],
+        "nodeSelector": {"kubernetes.io/arch": workload.architecture},
+        "terminationGracePeriodSeconds": max(1, process.stop_seconds),
+        "securityContext": _pod_security(process),
+        "containers": [_container(workload)],
+    }
+    if not app.overlap:
+        spec["initContainers"] = [_gate(workload)]
+        spec["volumes"] = _volumes(workload)
+    annotations = {EPOCH_ANNOTATION: str(workload.epoch), TREE_ANNOTATION: str(workload.tree)}
+    return {"metadata": {"labels": mine, "annotations": annotations}, "spec": spec}
+
+
+def _pod_security(process: Process) -> dict[str, Any]:
+    found: dict[str, Any] = {"seccompProfile": {"type": "RuntimeDefault"}}
+    if process.groups:
+        found["supplementalGroups"] = list(process.groups)
+    return found
+
+
+def _volumes(workload: Workload) -> list[dict[str, Any]]:
+    if workload.app.data:
+        return [{"name": "data", "persistentVolumeClaim": {"claimName": workload.name}}]
+    gate = {"name": gate_name(workload.app), "optional": True}
+    return [{"name": "gate", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "fence", "configMap": gate}]
+
+
+def _gate(workload: Workload) -> dict[str, Any]:
+    if workload.app.data:
+        mounts = [{"name": "data", "mountPath": VOLUME_ROOT, "readOnly": True}]
+    else:
+        mounts = [{"name": "gate", "mountPath": GATE_ROOT}, {"name": "fence", "mountPath": FENCE_ROOT}]
+    return {
+        "name": GATE,
+        "image": workload.gate_image,
+        "command": ["sh", "-c", WAIT, GATE, str(workload.epoch)],
+        "resources": _small(),
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": mounts,
+    }
+
+
+def _small() -> dict[str, Any]:
+    return {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
+
+
+def _container(workload: Workload) -> dict[str, Any]:
+    app, process = workload.app, workload.process
+    found: dict[str, Any] = {
+        "name": "app",
+        "image": workload.image,
+        "command": list(process.argv[:1]),
+        "args": list(process.argv[1:]),
+        "envFrom": [{"secretRef": {"name": secret_name(app)}}],
+        "ports": [{"containerPort": port.port, "protocol": port.protocol} for port in app.ports],
+        "resources": _resources(app),
+        "securityContext": _container_security(process),
+        "readinessProbe": _probe(app),
+        "volumeMounts": [
+            {"name": "data", "mountPath": data.path, "subPath": f"{workload.tree}/{data.name}"} for data in app.data
+        ],
+    }
+    if process.working_dir:
+        found["workingDir"] = process.working_dir
+    if process.tty:
+        found["tty"] = True
+    return {key: value for key, value in found.items() if value not in ([], {}, None)}
+
+
+def _container_security(process: Process) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if process.user is not None:
+        found["runAsUser"] = process.user
+    if process.group is not None:
+        found["runAsGroup"] = process.group
+    if process.read_only:
+        found["readOnlyRootFilesystem"] = True
+    return found
+
+
+def _resources(app: App) -> dict[str, Any]:
+    """Limits as declared; what is asked for is little, so that the app fits where it would on its device."""
+    limits = {key: value for key, value in (("cpu", app.cpu), ("memory", app.memory)) if value}
+    requests = {}
+    if app.cpu and sizes.millicores(app.cpu) < 50:
+        requests["cpu"] = app.cpu
+    if app.memory and sizes.from_kubernetes(app.memory) < 64 * sizes.UNITS["Mi"]:
+        requests["memory"] = app.memory
+    small = {"cpu": "50m", "memory": "64Mi"}
+    return {"limits": limits, "requests": {**small, **requests}} if limits else {}
+
+
+def _probe(app: App) -> dict[str, Any] | None:
+    timing = {"periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 3}
+    if app.probe:
+        return {"httpGet": {"path": app.probe.path, "port": app.probe.port}, **timing}
+    tcp = [port.port for port in app.ports if port.protocol == "TCP"]
+    return {"tcpSocket": {"port": tcp[0]}, **timing} if tcp else None
+
+
+def fence(app: App, device_uid: str, epoch: int, run: int, resource_version: str = "") -> dict[str, Any]:
+    """The marker of an app without a volume: for pods that come later than the one that was waiting."""
+    mine = {**labels(app.device, device_uid, app.name), COMPONENT: "app"}
+    metadata = {"name": gate_name(app), "namespace": names.namespace(app.device), "labels": mine}
+    if resource_version:
+        metadata["resourceVersion"] = resource_version
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"epoch": f"{epoch} {run}\n"}}

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The dead-man's timer: if a hand-over stops halfway and nobody comes back, the device undoes it by itself.
+
+It is armed while the app's record says ``moving``: one durable write disarms it. The timer runs again after a reboot.
+What it runs is a copy of this very code, put on the device beforehand, so that it needs neither Ansible nor the
+network.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from . import docker, files, forward, placement, units
+from .placement import DEVICE, EDGE, IDLE, MOVING, Record
+
+LIBRARY = Path("/usr/local/lib/kraf")
+PACKAGE = __name__.rsplit(".", 2)[0]
+LOCK_LIMIT = 900.0
+
+_SCRIPT = """\
+#!/usr/bin/python3
+# Written by kraf.edge: undoes a hand-over that stopped halfway. Argument: the app.
+import sys
+
+sys.path.insert(0, {library!r})
+
+from {package}.on_device import deadman
+
+sys.exit(deadman.fire(sys.argv[1]))
+"""
+
+_SERVICE = """\
+[Unit]
+Description=kraf.edge: undo a hand-over of %i that stopped halfway
+After=docker.service kraf-forward.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/python3 {script} %i
+Restart=on-failure
+RestartSec=5
+"""
+
+_TIMER = """\
+[Unit]
+Description=kraf.edge: dead-man's timer of {app}
+
+[Timer]
+OnActiveSec={seconds}
+OnBootSec={seconds}
+AccuracySec=1s
+Unit=kraf-deadman@{app}.service
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def restore(record: Record) -> Record:
+    """Give clients back to the owner: what a hand-over that was not verified has changed so far."""
+    if record.to == EDGE:
+        if record.restart_policy:
+            docker.set_restart_policy(record.container_id, record.restart_policy, record.restart_maximum)
+            docker.start(record.container_id)
+        forward.release(record.app, DEVICE)
+    else:
+        forward.release(record.app, EDGE)
+    return placement.save(replace(record, phase=IDLE, to=record.owner))
+
+
+def fire(app: str) -> int:
+    """What the timer does."""
+    with placement.exclusive(app, LOCK_LIMIT):
+        record = placement.load(app)
+        if record is not None and record.phase == MOVING:
+            restore(record)
+            sys.stdout.write(f"{app}: the hand-over of epoch {record.epoch} to {record.to} stopped halfway; undone\n")
+    return 0
+
+
+def install() -> None:
+    """Put what the timer runs on the device."""
+    for name, module in list(sys.modules.items()):
+        get_source = getattr(getattr(module, "__loader__", None), "get_source", None)
+        if not name.startswith(PACKAGE) or name.endswith(".module") or get_source is None:
+            continue
+        source = get_source(name) or ""
+        parts = name.split(".")
+        is_package = hasattr(module, "__path__")
+        files.write(
+            LIBRARY.joinpath(*parts, "__init__.py") if is_package else LIBRARY.joinpath(*parts[:-1], parts[-1] + ".py"),
+            source,
+        )
+    parts = PACKAGE.split(".")
+    for length in range(1, len(parts)):
+        files.write(LIBRARY.joinpath(*parts[:length], "__init__.py"), "")
+    files.write(LIBRARY / "deadman", _SCRIPT.format(library=str(LIBRARY), package=PACKAGE), 0o755)
+    if units.write("kraf-deadman@.service", _SERVICE.format(script=LIBRARY / "deadman")) and units.running():
+        units.reload_units()
+
+
+def arm(app: str, seconds: int) -> None:
+    """Start the timer; it fires after so many seconds, or so many after a reboot, if the record is ``moving`` then."""
+    timer = f"kraf-deadman@{app}.timer"
+    if units.write(timer, _TIMER.format(app=app, seconds=seconds)):
+        units.reload_units()
+    if not units.enabled(timer, "timers.target"):
+        units.systemctl("enable", timer)
+    units.restart(timer)
+
+
+def clear(app: str) -> None:
+    """Remove a timer that has nothing to do any more."""
+    timer = f"kraf-deadman@{app}.timer"
+    if units.enabled(timer, "timers.target"):
+        units.systemctl("disable", "--now", timer)
+    if units.remove(timer):
+        units.reload_units()

@@ -1,0 +1,440 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The device's part of a migration, as few calls: while clients wait, nothing is spent on starting programs from afar.
+
+Device and controller meet at the mover's box: ``prepared``, ``held``, ``halted``, ``verified`` and ``ready`` come from
+here, ``go``, ``stopped``, ``disarm`` and ``committed`` from there. A wait that ends in nothing before ``ready`` undoes
+what was done; after it nobody here knows whether the owner has changed, so clients stay held until the next run has
+read both sides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..core.errors import KrafError
+from . import deadman, docker, door, forward, placement, tree
+from .placement import DEVICE, EDGE, IDLE, MOVING, READY, Record
+
+ANY = ("", "0.0.0.0", "::")  # noqa: S104
+"""Addresses by which Docker publishes a port everywhere."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a call is about.
+
+    Attributes:
+        app: name of the app; also of its forward.
+        epoch: of the Placement when the run had settled.
+        fence: number of the run.
+        container: of the app on the device.
+        port: that clients use; ``container_port`` is the container's own behind it.
+        doors: addresses of the doors.
+        sni: name of the app at the door; ``box_sni`` and ``rsync_sni`` of the mover.
+        token: shared with the mover.
+        data: name and directory of each data directory.
+        good_tree: epoch of the good tree at the edge; 0 is none.
+        probe: path of the app's own probe, may be empty.
+    """
+
+    app: str
+    epoch: int
+    fence: int
+    container: str = ""
+    port: int = 0
+    container_port: int = 0
+    doors: tuple[str, ...] = ()
+    sni: str = ""
+    box_sni: str = ""
+    rsync_sni: str = ""
+    token: str = field(default="", repr=False)
+    data: tuple[tuple[str, str], ...] = ()
+    good_tree: int = 0
+    probe: str = ""
+    overlap: bool = False
+    owner: str = ""
+    drain_seconds: float = 1.0
+    deadman_seconds: int = 120
+    limit: float = 120.0
+    disarm_limit: float = 20.0
+    copy_limit: float = 3600.0
+
+    @property
+    def remote(self) -> tree.Remote:
+        """The mover's rsync."""
+        return tree.Remote(self.doors, self.rsync_sni, self.token)
+
+
+def admit(task: Task) -> Record:
+    """Let the run act on the app; a first record is made for an app that the device has owned so far."""
+    record = placement.admit(task.app, task.fence)
+    if record is None:
+        found = docker.describe(task.container)
+        record = Record(
+            task.app,
+            DEVICE,
+            1,
+            fence=task.fence,
+            overlap=task.overlap,
+            container=task.container,
+            container_id=found.id,
+            restart_policy=found.restart_policy,
+            restart_maximum=found.restart_maximum,
+            data=task.data,
+        )
+        return placement.save(record)
+    if record.owner == DEVICE and record.phase == IDLE and task.container:
+        # Its owner may have made the container anew since.
+        found = docker.describe(task.container)
+        record = replace(
+            record,
+            container=task.container,
+            container_id=found.id,
+            restart_policy=found.restart_policy,
+            restart_maximum=found.restart_maximum,
+            data=task.data or record.data,
+            overlap=task.overlap,
+        )
+    return record
+
+
+def ensure_forward(task: Task) -> forward.Forward:
+    """The app's forward, able to lead to both sides. An existing one keeps its port and its target."""
+    found = forward.load(task.app)
+    if found is None:
+        address = device_address(task.container, task.container_port)
+        wanted = forward.Forward(task.app, task.port, "*", forward.DEVICE, address, task.doors, task.sni, redirect=True)
+    else:
+        wanted = replace(found, edge=task.doors, sni=task.sni)
+        if not found.device_address:
+            wanted = replace(wanted, device_address=device_address(task.container, task.container_port))
+    if wanted != found:
+        forward.save(wanted)
+    forward.apply_config()
+    return wanted
+
+
+def device_address(container: str, port: int) -> str:
+    """Where haproxy reaches the container's port on the device."""
+    found = docker.describe(container)
+    for one in found.ports:
+        if one["port"] == port and one["device_port"]:
+            address = one["address"] if one["address"] not in ANY else docker.bridge_address() or "127.0.0.1"
+            return f"{address}:{one['device_port']}"
+    why = f"the container publishes no port {port}"
+    raise KrafError(f"container {container}", port, why, "Correct the app's ports in the catalog")
+
+
+def client_address(app: str, port: int) -> str:
+    """Where a client on the device itself finds the app."""
+    found = forward.load(app)
+    address = found.address if found and found.address != "*" else "127.0.0.1"
+    return f"{address}:{found.port if found else port}"
+
+
+class Clock:
+    """When each part of a hand-over was done, in seconds since its begin."""
+
+    def __init__(self) -> None:
+        self.begin = time.monotonic()
+        self.at: dict[str, float] = {}
+
+    def mark(self, name: str) -> None:
+        """Note a moment."""
+        self.at[name] = round(time.monotonic() - self.begin, 3)
+
+
+def _await(task: Task, box: door.Box, name: str, limit: float) -> None:
+    """Wait for the controller's word.
+
+    Raises:
+        KrafError: when it calls the migration off, or says nothing.
+    """
+    found, why = box.wait([name, "aborted"], limit)
+    if found == "aborted":
+        raise KrafError("migration", task.app, why or "the controller called it off")
+
+
+def _disarm(task: Task, box: door.Box, record: Record) -> Record:
+    """From here on the dead-man's timer undoes nothing; only for a controller that is alive and about to commit."""
+    box.put("verified")
+    _await(task, box, "disarm", task.disarm_limit)
+    return placement.save(replace(record, phase=READY))
+
+
+@contextlib.contextmanager
+def _meeting(task: Task) -> Iterator[door.Box]:
+    """The box of the mover; a failure here is told there, too, so that nobody waits for its time to run out."""
+    with placement.exclusive(task.app), door.box(task.doors, task.box_sni, task.token) as box:
+        try:
+            yield box
+        except KrafError as error:
+            with contextlib.suppress(KrafError):
+                box.put("failed", str(error))
+            raise
+
+
+def move_to_edge(task: Task) -> dict[str, Any]:
+    """From the first copy to the release of the forward, device to edge."""
+    clock = Clock()
+    with _meeting(task) as box:
+        record = _expect(admit(task), task, DEVICE)
+        ensure_forward(task)
+        pairs = tree.to_edge(task.data, task.remote, task.epoch + 1, task.good_tree)
+        if pairs:
+            tree.first(task.app, task.epoch, pairs, task.remote, task.copy_limit)
+        deadman.install()
+        clock.mark("prepared")
+        box.put("prepared")
+        _await(task, box, "go", task.limit * 5)
+        found = docker.describe(task.container)
+        record = placement.save(
+            replace(
+                record,
+                phase=MOVING,
+                to=EDGE,
+                container=task.container,
+                container_id=found.id,
+                data=task.data,
+                restart_policy=found.restart_policy,
+                restart_maximum=found.restart_maximum,
+            )
+        )
+        try:
+            deadman.arm(task.app, task.deadman_seconds)
+            clock.mark("armed")
+            forward.hold(task.app)
+            clock.mark("held")
+            drained = forward.drain(task.app, task.drain_seconds)
+            box.put("held")
+            clock.mark("drained")
+            docker.set_restart_policy(record.container_id, "no")
+            docker.stop(record.container_id, found.stop_timeout)
+            clock.mark("halted")
+            box.put("halted")
+            _copy(task, pairs, clock)
+            record = _disarm(task, box, record)
+        except BaseException:
+            deadman.restore(record)
+            raise
+        box.put("ready")
+        clock.mark("ready")
+        _await(task, box, "committed", task.limit)
+        clock.mark("committed")
+        door.probe_edge(task.doors, task.sni, task.probe, task.limit)
+        clock.mark("answers")
+        forward.release(task.app, EDGE)
+        clock.mark("released")
+        record = placement.save(replace(record, owner=EDGE, epoch=task.epoch + 1, phase=IDLE))
+        return _finish(task, record, clock, {"cut": drained.cut, "ended": drained.ended})
+
+
+def _copy(task: Task, pairs: Sequence[tree.Pair], clock: Clock) -> None:
+    if not pairs:
+        return
+    for _, folder in task.data:
+        tree.durable(folder)
+    tree.final(task.app, pairs, task.remote, task.copy_limit)
+    clock.mark("copied")
+    tree.compare(task.app, pairs, task.remote, task.copy_limit)
+    clock.mark("compared")
+
+
+def move_to_device(task: Task) -> dict[str, Any]:
+    """From the first copy to the release of the forward, edge to device."""
+    clock = Clock()
+    with _meeting(task) as box:
+        record = _expect(admit(task), task, EDGE)
+        ensure_forward(task)
+        pairs = tree.to_device(record.data, task.remote, task.good_tree, task.epoch + 1)
+        if pairs:
+            tree.first(task.app, task.epoch, pairs, task.remote, task.copy_limit)
+        deadman.install()
+        clock.mark("prepared")
+        box.put("prepared")
+        _await(task, box, "go", task.limit * 5)
+        record = placement.save(replace(record, phase=MOVING, to=DEVICE))
+        try:
+            deadman.arm(task.app, task.deadman_seconds)
+            clock.mark("armed")
+            forward.hold(task.app)
+            clock.mark("held")
+            drained = forward.drain(task.app, task.drain_seconds)
+            box.put("held")
+            clock.mark("drained")
+            _await(task, box, "stopped", task.limit)
+            clock.mark("halted")
+            if pairs:
+                tree.final(task.app, pairs, task.remote, task.copy_limit)
+                clock.mark("copied")
+                tree.compare(task.app, pairs, task.remote, task.copy_limit)
+                for _, folder in record.data:
+                    tree.durable(tree.beside(folder, task.epoch + 1))
+                clock.mark("compared")
+            record = _disarm(task, box, record)
+        except BaseException:
+            deadman.restore(record)
+            raise
+        box.put("ready")
+        clock.mark("ready")
+        _await(task, box, "committed", task.limit)
+        clock.mark("committed")
+        record = start_here(task, record)
+        clock.mark("answers")
+        forward.release(task.app, DEVICE)
+        clock.mark("released")
+        record = placement.save(replace(record, owner=DEVICE, epoch=task.epoch + 1, phase=IDLE))
+        return _finish(task, record, clock, {"cut": drained.cut, "ended": drained.ended})
+
+
+def start_here(task: Task, record: Record) -> Record:
+    """The copy into its place, the container as it was, and its probe."""
+    if record.phase == READY and record.to == DEVICE:
+        for _, folder in record.data:
+            tree.swap(folder, record.epoch + 1)
+    if record.restart_policy:
+        docker.set_restart_policy(record.container_id, record.restart_policy, record.restart_maximum)
+    docker.start(record.container_id)
+    found = forward.load(task.app)
+    door.probe_device(found.device_address if found else "", task.probe, task.limit)
+    return record
+
+
+def stop_here(record: Record) -> None:
+    """The container stopped, and nothing that starts it again."""
+    found = docker.inspect(record.container_id)
+    if found is None:
+        return
+    docker.set_restart_policy(record.container_id, "no")
+    docker.stop(record.container_id, docker.from_inspect(found).stop_timeout)
+
+
+def _unswap(record: Record) -> Record:
+    """Take back what ``start_here`` has put in place; what the app wrote meanwhile is kept aside."""
+    if record.phase == READY and record.to == DEVICE:
+        for _, folder in record.data:
+            tree.unswap(folder, record.epoch + 1)
+    return record
+
+
+def settle(task: Task) -> dict[str, Any]:
+    """Bring the device to what the Placement says: ``task.owner``, ``task.epoch``."""
+    clock = Clock()
+    with placement.exclusive(task.app):
+        record = admit(task)
+        if not placement.agrees(record, task.owner, task.epoch):
+            raise mismatch(task, record)
+        if task.owner == DEVICE:
+            ensure_forward(task)
+            taken = record.phase == READY and record.to == DEVICE and task.epoch == record.epoch + 1
+            record = start_here(task, record if taken else replace(record, phase=IDLE))
+            forward.release(task.app, DEVICE)
+        else:
+            stop_here(record)
+            record = _unswap(record)
+            ensure_forward(task)
+            if (forward.load(task.app) or forward.Forward("", 0)).target == DEVICE:
+                forward.hold(task.app)
+            door.probe_edge(task.doors, task.sni, task.probe, task.limit)
+            forward.release(task.app, EDGE)
+        record = placement.save(replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner))
+        return _finish(task, record, clock, {})
+
+
+def fence_off(task: Task) -> dict[str, Any]:
+    """The edge owns the app, or is to get it back: the container stopped, before anything starts there."""
+    with placement.exclusive(task.app):
+        record = admit(task)
+        if not placement.agrees(record, task.owner, task.epoch):
+            raise mismatch(task, record)
+        stop_here(record)
+        record = _unswap(record)
+        return {"changed": True, "record": record.as_json()}
+
+
+def still_held(task: Task) -> dict[str, Any]:
+    """Before an owner is given back: no client has been let through to the new side."""
+    with placement.exclusive(task.app):
+        record = admit(task)
+        found = forward.load(task.app)
+        if found is None or found.target != forward.HELD or record.phase != READY:
+            why = f"its forward leads to {found.target if found else 'nowhere'}: clients have spoken to the new side"
+            raise KrafError(f"app {task.app}", record.phase, why, "Run the playbook again; it goes on from there")
+        if record.to == DEVICE:
+            stop_here(record)
+            record = _unswap(record)
+        return {"changed": True, "record": record.as_json()}
+
+
+def start_beside(task: Task) -> dict[str, Any]:
+    """An app that may run on both sides: the container starts beside the workload."""
+    with placement.exclusive(task.app):
+        record = _expect(admit(task), task, EDGE)
+        ensure_forward(task)
+        start_here(task, replace(record, restart_policy=""))
+        return {"changed": True, "record": record.as_json()}
+
+
+def switch(task: Task) -> dict[str, Any]:
+    """An app that may run on both sides: the forward leads to the new owner, then the old side ends here."""
+    clock = Clock()
+    with placement.exclusive(task.app):
+        record = admit(task)
+        if not placement.agrees(record, task.owner, task.epoch):
+            raise mismatch(task, record)
+        ensure_forward(task)
+        if task.owner == EDGE:
+            door.probe_edge(task.doors, task.sni, task.probe, task.limit)
+            clock.mark("answers")
+            forward.release(task.app, EDGE)
+            drained = forward.drain(task.app, task.drain_seconds)
+            found = docker.describe(task.container)
+            if record.owner == DEVICE:
+                record = replace(
+                    record,
+                    container_id=found.id,
+                    restart_policy=found.restart_policy,
+                    restart_maximum=found.restart_maximum,
+                )
+            record = placement.save(record)
+            stop_here(record)
+        else:
+            start_here(task, record)
+            clock.mark("answers")
+            forward.release(task.app, DEVICE)
+            drained = forward.drain(task.app, task.drain_seconds)
+        record = placement.save(replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner))
+        return _finish(task, record, clock, {"cut": drained.cut, "ended": drained.ended})
+
+
+def _expect(record: Record, task: Task, owner: str) -> Record:
+    if (record.owner, record.epoch, record.phase) != (owner, task.epoch, IDLE):
+        raise mismatch(replace(task, owner=owner), record)
+    return record
+
+
+def mismatch(task: Task, record: Record) -> KrafError:
+    """The device and the cluster tell different stories; nobody may guess which is right."""
+    mine = f"owner {record.owner}, epoch {record.epoch}, {record.phase}"
+    why = f"the device's file says {mine}; the Placement says owner {task.owner}, epoch {task.epoch}"
+    fix = f"Find out which is right (a restored etcd, a re-flashed device?), then correct {placement.path(task.app)}"
+    return KrafError(f"owner of app {task.app}", None, why, fix, record=record.as_json())
+
+
+def _finish(task: Task, record: Record, clock: Clock, more: dict[str, Any]) -> dict[str, Any]:
+    """What has to be cleared up, and the app's answer through the device's own port."""
+    door.probe_device(client_address(task.app, task.port), task.probe, task.limit)
+    clock.mark("confirmed")
+    deadman.clear(task.app)
+    tree.forget(task.app)
+    for _, folder in record.data:
+        tree.purge(folder, record.epoch)
+    held = round(clock.at["released"] - clock.at["held"], 3) if "released" in clock.at and "held" in clock.at else 0.0
+    return {"changed": True, "record": record.as_json(), "clock": clock.at, "held_seconds": held, **more}

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the device itself knows of an app's owner, and who on the device may change it.
+
+One file per app, root's alone. Whoever acts on an app holds a lock; a newer run ends what an older one left at work, and
+an older one that comes late is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import KrafError
+from . import files, units
+from .run import run
+
+ROOT = Path("/var/lib/kraf")
+LOCKS = Path("/run/kraf")
+DEVICE, EDGE = "device", "edge"
+IDLE, MOVING, READY = "idle", "moving", "ready"
+LOCK_LIMIT = 30.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """The device's own account of an app.
+
+    Attributes:
+        owner: ``device`` or ``edge``; with ``epoch`` as the Placement had them when the device last heard of it.
+        phase: ``idle``; ``moving`` from the hold on, with the dead-man's timer armed; ``ready`` once the new side's data
+            are verified and the timer is disarmed.
+        to: the side that the hand-over leads to.
+        fence: number of the newest run that was here.
+        overlap: whether the app may run on both sides for a moment.
+        container: its name and id, and how it was started: ``restart_policy``, ``restart_maximum``.
+        data: name and directory of each of its data directories.
+    """
+
+    app: str
+    owner: str = DEVICE
+    epoch: int = 1
+    phase: str = IDLE
+    to: str = DEVICE
+    fence: int = 0
+    overlap: bool = False
+    container: str = ""
+    container_id: str = ""
+    restart_policy: str = ""
+    restart_maximum: int = 0
+    data: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+
+    def as_json(self) -> dict[str, Any]:
+        """As its file holds it."""
+        return {**vars(self), "data": [list(one) for one in self.data]}
+
+
+def path(app: str) -> Path:
+    """File of an app."""
+    return ROOT / "placements" / f"{app}.json"
+
+
+def load(app: str) -> Record | None:
+    """The record of an app; None when the device has none."""
+    found = files.load_json(path(app))
+    if found is None:
+        return None
+    known = {key: value for key, value in found.items() if key in Record.__dataclass_fields__}
+    known["data"] = tuple((str(name), str(folder)) for name, folder in known.get("data") or ())
+    return Record(**known)
+
+
+def save(record: Record) -> Record:
+    """Write the record, durably."""
+    files.save_json(path(record.app), record.as_json(), 0o600)
+    return record
+
+
+def agrees(record: Record, owner: str, epoch: int) -> bool:
+    """Whether the record can belong to a Placement of this owner and epoch: the rule of the protocol's table."""
+    if record.phase == READY:
+        committed = epoch == record.epoch + 1 and owner == record.to
+        given_back = epoch == record.epoch + 2 and owner == record.owner
+        if committed or given_back:
+            return True
+    if record.overlap and epoch == record.epoch + 1:
+        return True
+    return (record.owner, record.epoch) == (owner, epoch)
+
+
+def unit(app: str, epoch: int) -> str:
+    """Name, without its suffix, of what works for an app's migration; the dot is in no app's name."""
+    return f"kraf-copy-{app}.{epoch}"
+
+
+@contextlib.contextmanager
+def exclusive(app: str, limit: float = LOCK_LIMIT) -> Iterator[None]:
+    """Hold the app's lock.
+
+    Raises:
+        KrafError: when another process keeps it longer than ``limit`` seconds.
+    """
+    files.make_directory(LOCKS)
+    descriptor = os.open(LOCKS / f"app-{app}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        end = time.monotonic() + limit
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() >= end:
+                    why = f"another process on the device has worked on it for more than {limit:g} s"
+                    raise KrafError(f"app {app}", None, why, f"See systemctl list-units 'kraf-copy-{app}.*'") from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def stop_others(app: str) -> None:
+    """End what an earlier run left at work on this app, and wait until it is gone."""
+    if units.running():
+        run(["systemctl", "--no-ask-password", "stop", f"kraf-copy-{app}.*.scope", f"kraf-copy-{app}.*.service"], 60)
+
+
+def enter_scope(app: str, epoch: int) -> None:
+    """Make this process and its children a unit, so that a later run can find and end all of them."""
+    if not units.running():
+        return
+    name = f"{unit(app, epoch)}.{os.getpid()}.scope"
+    manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"]
+    properties = ["2", "PIDs", "au", "1", str(os.getpid()), "TimeoutStopUSec", "t", "5000000"]
+    run(
+        [
+            "busctl",
+            "--quiet",
+            "call",
+            *manager,
+            "StartTransientUnit",
+            "ssa(sv)a(sa(sv))",
+            name,
+            "fail",
+            *properties,
+            "0",
+        ],
+        10,
+    )
+
+
+def admit(app: str, fence: int) -> Record | None:
+    """Let a run act: refuse it if a newer one has been here, remember it otherwise.
+
+    Raises:
+        KrafError: for a run that was overtaken.
+    """
+    record = load(app)
+    if record is None:
+        return None
+    if fence < record.fence:
+        why = f"run {record.fence} has taken the app in hand since, this is run {fence}"
+        raise KrafError(
+            f"app {app}", None, why, "Nothing was changed; see who is at work, and run it again", overtaken=True
+        )
+    return save(replace(record, fence=fence)) if fence > record.fence else record

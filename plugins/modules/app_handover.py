@@ -1,0 +1,281 @@
+#!/usr/bin/python
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: app_handover
+short_description: The device's part of a migration
+version_added: 0.1.0
+description:
+  - Several steps of the migration protocol in one call to the device, so that clients do not wait for calls.
+  - The action plugin of M(kraf.edge.migrate) runs it; there is hardly a reason to run it by hand, but for O(step=look).
+author:
+  - kraf.edge contributors (@kraf-edge)
+options:
+  step:
+    description:
+      - What to do.
+      - V(look) reads what runs on the device and what the device knows of the app's owner; it changes nothing.
+      - V(push) pushes the image of the app's container to the image registry.
+      - V(move_to_edge) and V(move_to_device) are everything from the first copy of the data to the release of the
+        forward. They meet the controller at the mover's box.
+      - V(settle) brings the device to O(owner) and O(epoch), whatever an earlier run left.
+      - V(fence_off) stops the container and whatever would start it again.
+      - V(still_held) makes sure that no client has been let through to the new side.
+      - V(start_beside) and V(switch) are for apps that may run on both sides for a moment.
+    type: str
+    required: true
+    choices: [look, push, move_to_edge, move_to_device, settle, fence_off, still_held, start_beside, switch]
+  app:
+    description: Name of the app, and of its forward.
+    type: str
+    required: true
+  container:
+    description: Name of the app's Docker container.
+    type: str
+    required: true
+  owner:
+    description: Owner of the app as the Placement says.
+    type: str
+    choices: [device, edge]
+  epoch:
+    description: Epoch of the Placement.
+    type: int
+    default: 0
+  fence:
+    description:
+      - Number of the run, from the app's Lease. A run with a lower number than the device has heard of is refused.
+    type: int
+    default: 0
+  data:
+    description: The app's data directories.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the directory, the same on both sides.
+        type: str
+        required: true
+      path:
+        description: Path in the container for O(step=look), path on the device otherwise.
+        type: str
+        required: true
+  good_tree:
+    description: Epoch of the good copy at the edge; 0 when there is none.
+    type: int
+    default: 0
+  port:
+    description: Port of the device under which clients reach the app.
+    type: int
+    default: 0
+  container_port:
+    description: Port of the container behind it.
+    type: int
+    default: 0
+  probe:
+    description: Path of the app's own probe; empty asks only whether its port is open.
+    type: str
+    default: ""
+  doors:
+    description: Addresses of the doors, as C(ip:port).
+    type: list
+    elements: str
+    default: []
+  sni:
+    description: Name of the app's port at the door.
+    type: str
+    default: ""
+  box_sni:
+    description: Name of the mover's box at the door.
+    type: str
+    default: ""
+  rsync_sni:
+    description: Name of the mover's rsync at the door.
+    type: str
+    default: ""
+  token:
+    description: Shared with the mover.
+    type: str
+    default: ""
+  overlap:
+    description: Whether the app may run on both sides for a moment.
+    type: bool
+    default: false
+  secrets:
+    description: Whether O(step=look) returns the values of the environment too. They are not to be shown.
+    type: bool
+    default: false
+  drain_seconds:
+    description: How long open connections may take to end by themselves before they are cut, in seconds.
+    type: float
+    default: 1
+  deadman_seconds:
+    description: After how many seconds the device undoes a hand-over that stopped halfway.
+    type: int
+    default: 120
+  limit:
+    description: Limit in seconds for each wait for the other side.
+    type: float
+    default: 120
+  disarm_limit:
+    description: Within how many seconds the controller has to take over the verified copy; otherwise all is undone.
+    type: float
+    default: 20
+  copy_limit:
+    description: Limit in seconds for each copy of a data directory.
+    type: float
+    default: 3600
+  image:
+    description: Name at the image registry for O(step=push), with the registry's address and a tag.
+    type: str
+    default: ""
+  username:
+    description: User of the image registry.
+    type: str
+    default: ""
+  password:
+    description: Password of the image registry.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    description: Can run in check mode and predicts nothing but O(step=look).
+    support: partial
+  diff_mode:
+    description: Returns what has changed.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: See what runs, and what the device knows of the app's owner
+  kraf.edge.app_handover:
+    step: look
+    app: faces
+    container: faces
+"""
+
+RETURN = r"""
+record:
+  description: What the device knows of the app's owner; null when it has never heard of a migration.
+  returned: success
+  type: dict
+  sample: {app: faces, owner: device, epoch: 1, phase: idle}
+container:
+  description: What really runs; null when there is no such container.
+  returned: when O(step=look)
+  type: dict
+  sample: {name: faces, running: true, argv: [python3, faces.py]}
+forward:
+  description: The app's forward; null when there is none.
+  returned: when O(step=look)
+  type: dict
+  sample: {name: faces, port: 8000, target: device}
+missing:
+  description: Programs that a migration needs and the device lacks.
+  returned: when O(step=look)
+  type: list
+  elements: str
+  sample: [rsync]
+architecture:
+  description: CPU architecture of the device, as images name it.
+  returned: when O(step=look)
+  type: str
+  sample: arm64
+reference:
+  description: The pushed image by its digest.
+  returned: when O(step=push)
+  type: str
+  sample: "192.0.2.10:5000/pi1/faces@sha256:4bcf"
+clock:
+  description: When each part was done, in seconds since the call began to act.
+  returned: when clients were held or switched
+  type: dict
+  sample: {held: 0.4, halted: 1.1, ready: 2.0, released: 3.2}
+held_seconds:
+  description: How long clients waited, in seconds.
+  returned: when clients were held
+  type: float
+  sample: 2.8
+"""
+
+import dataclasses
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.kraf.edge.plugins.module_utils.core.module import run
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import adopt, docker, handover, images, placement
+
+STEPS = {
+    "move_to_edge": handover.move_to_edge,
+    "move_to_device": handover.move_to_device,
+    "settle": handover.settle,
+    "fence_off": handover.fence_off,
+    "still_held": handover.still_held,
+    "start_beside": handover.start_beside,
+    "switch": handover.switch,
+}
+SPEC = {
+    "step": {"type": "str", "required": True, "choices": ["look", "push", *STEPS]},
+    "app": {"type": "str", "required": True},
+    "container": {"type": "str", "required": True},
+    "owner": {"type": "str", "choices": ["device", "edge"]},
+    "epoch": {"type": "int", "default": 0},
+    "fence": {"type": "int", "default": 0},
+    "data": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"name": {"type": "str", "required": True}, "path": {"type": "str", "required": True}},
+    },
+    "good_tree": {"type": "int", "default": 0},
+    "port": {"type": "int", "default": 0},
+    "container_port": {"type": "int", "default": 0},
+    "probe": {"type": "str", "default": ""},
+    "doors": {"type": "list", "elements": "str", "default": []},
+    "sni": {"type": "str", "default": ""},
+    "box_sni": {"type": "str", "default": ""},
+    "rsync_sni": {"type": "str", "default": ""},
+    "token": {"type": "str", "default": "", "no_log": True},
+    "overlap": {"type": "bool", "default": False},
+    "secrets": {"type": "bool", "default": False, "no_log": False},
+    "drain_seconds": {"type": "float", "default": 1.0},
+    "deadman_seconds": {"type": "int", "default": 120},
+    "limit": {"type": "float", "default": 120.0},
+    "disarm_limit": {"type": "float", "default": 20.0},
+    "copy_limit": {"type": "float", "default": 3600.0},
+    "image": {"type": "str", "default": ""},
+    "username": {"type": "str", "default": ""},
+    "password": {"type": "str", "default": "", "no_log": True},
+}
+
+
+def body(module: AnsibleModule) -> dict[str, Any]:
+    """Do the step."""
+    given = module.params
+    step, data = given["step"], tuple((one["name"], one["path"]) for one in given["data"])
+    if step == "look":
+        return {"changed": False, **adopt.look(given["app"], given["container"], data, given["secrets"])}
+    if module.check_mode:
+        return {"changed": True, "record": None}
+    if step == "push":
+        image, login = docker.describe(given["container"]).image_id, images.Login(given["username"], given["password"])
+        return {"changed": True, **adopt.push(image, given["image"], login, given["copy_limit"])}
+    placement.stop_others(given["app"])
+    placement.enter_scope(given["app"], given["epoch"])
+    values = {field.name: given[field.name] for field in dataclasses.fields(handover.Task)}
+    values.update(data=data, doors=tuple(given["doors"]), owner=given["owner"] or "")
+    return STEPS[step](handover.Task(**values))
+
+
+def main() -> None:
+    """Run as a module."""
+    run(SPEC, body)
+
+
+if __name__ == "__main__":
+    main()
