@@ -127,24 +127,30 @@ class InventoryModule(BaseInventoryPlugin, Constructable):  # type: ignore[misc]
             raise AnsibleParserError(f"{path}: {error}") from error
         self.inventory.add_group(ALL)
         common = {"ansible_user": self.get_option("user")} if self.get_option("user") else {}
+        # What most devices have alike is said once: each variable of a host costs as much as the host itself.
+        common.update(variables_of(Device("")))
+        for variable, value in common.items():
+            self.inventory.set_variable(ALL, variable, value)
         for device in devices:
             try:
                 names.check("device", device.name)
             except KrafError as error:
                 self.display.warning(f"left out of the inventory: {printable(error)}")
             else:
-                self._add(device.name, groups_of(device), {**variables_of(device), **common})
+                self._add(device.name, groups_of(device), variables_of(device), common)
 
-    def _add(self, name: str, groups: list[str], variables: dict[str, Any]) -> None:
+    def _add(self, name: str, groups: list[str], variables: dict[str, Any], common: dict[str, Any]) -> None:
         self.inventory.add_host(name)
         for group in groups:
             if group not in self.inventory.groups:
                 self.inventory.add_group(group)
             self.inventory.add_child(group, name)
         for variable, value in variables.items():
-            self.inventory.set_variable(name, variable, value)
+            if variable not in common or value != common[variable]:
+                self.inventory.set_variable(name, variable, value)
         options = {option: self.get_option(option) for option in ("compose", "groups", "keyed_groups")}
         if any(options.values()):
+            variables = {**common, **variables}
             strict = self.get_option("strict")
             self._set_composite_vars(options["compose"], variables, name, strict=strict)
             self._add_host_to_composed_groups(options["groups"], variables, name, strict=strict)

@@ -8,7 +8,7 @@
 set -euo pipefail
 KEY=$1 PREFIX=$2
 HERE=$(cd "$(dirname "$0")" && pwd)
-EDGE_CONTEXT=$HERE/../../roles/image_registry/files/edge
+EDGE_CONTEXT=$HERE/../../roles/image_registry/files/edge KINDS=$HERE/../../roles/crds/files
 CONTROL=$PREFIX.11 WORKERS="$PREFIX.12 $PREFIX.13" DEVICE=$PREFIX.21 MIRROR=$PREFIX.2
 FILES=http://$MIRROR:8080 IMAGES=$MIRROR:5000 REGISTRY=$CONTROL:5000
 RESOLVER=$(awk '$1 == "nameserver" && $2 !~ /^127/ {print $2; exit}' /etc/resolv.conf)
@@ -122,16 +122,22 @@ kubectl create namespace kraf-system >/dev/null
 kubectl apply -f - >/dev/null <<'YAML'
 $(sed "s#IMAGES#$IMAGES#" "$HERE/by_hand/registry.yaml.in")
 YAML
-docker build -q --build-arg BASE_IMAGE=$IMAGES/docker.io/library/debian:bookworm-slim -t $REGISTRY/kraf/edge:1 /tmp/edge
+docker build -q --build-arg BASE=$IMAGES/docker.io/library/debian:bookworm-slim -t $REGISTRY/kraf/edge:1 /tmp/edge
 until curl -s -o /dev/null --cacert /var/lib/kraf/registry/tls/ca.crt -u kraf:$password https://$REGISTRY/v2/; do sleep 0.5; done
 docker login -u kraf --password-stdin $REGISTRY >/dev/null 2>&1 <<< $password
 docker push -q $REGISTRY/kraf/edge:1
 kubectl -n kraf-system create secret docker-registry image-registry --docker-server=$REGISTRY --docker-username=kraf --docker-password=$password >/dev/null
 END
-    for worker in $WORKERS; do
-        on "$worker" "docker login -u kraf --password-stdin $REGISTRY >/dev/null 2>&1 <<< $password && docker pull -q $REGISTRY/kraf/edge:1" &
-    done
-    wait
+    PASSWORD=$password together prove $CONTROL $WORKERS
+}
+
+prove() { # a pull and a push from each node
+    on "$1" <<END
+docker login -u kraf --password-stdin $REGISTRY >/dev/null 2>&1 <<< $PASSWORD
+docker pull -q $REGISTRY/kraf/edge:1
+docker tag $REGISTRY/kraf/edge:1 $REGISTRY/kraf/proof:$1
+docker push -q $REGISTRY/kraf/proof:$1
+END
 }
 
 trust() { on "$1" "mkdir -p /etc/docker/certs.d/$REGISTRY && cat > /etc/docker/certs.d/$REGISTRY/ca.crt" < "$WORK/ca.crt"; }
@@ -147,6 +153,13 @@ kubectl apply -f - >/dev/null <<'YAML'
 $(sed "s#REGISTRY#$REGISTRY#" "$HERE/by_hand/door.yaml.in")
 YAML
 kubectl -n kraf-system rollout status daemonset/door >/dev/null
+END
+}
+
+storage() {
+    cat "$KINDS"/*.yaml | on "$CONTROL" 'kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f - >/dev/null'
+    on "$CONTROL" <<'END'
+export KUBECONFIG=/etc/kubernetes/admin.conf
 kubectl apply -f - >/dev/null <<'YAML'
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -154,6 +167,10 @@ metadata: {name: kraf-local}
 provisioner: kubernetes.io/no-provisioner
 volumeBindingMode: WaitForFirstConsumer
 YAML
+END
+    on "${WORKERS%% *}" <<'END'
+DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends xfsprogs >/dev/null
+truncate -s 512M /tmp/proof.img && mkfs.xfs -q /tmp/proof.img && mount -o loop /tmp/proof.img /mnt && umount /mnt && rm /tmp/proof.img
 END
 }
 
@@ -176,7 +193,8 @@ say "docker and kubelet on the servers"; together server $CONTROL $WORKERS
 say "control plane"; control
 say "workers join"; together join $WORKERS
 say "image registry"; image_registry
-say "door and storage class"; door
+say "door"; door
+say "kinds and storage class"; storage
 say "device"; device
 on "$CONTROL" 'kubectl --kubeconfig /etc/kubernetes/admin.conf wait --for condition=Ready node --all --timeout 120s >/dev/null'
 say "done"
