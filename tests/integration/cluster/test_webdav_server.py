@@ -3,95 +3,23 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.kraf.edge.plugins.module_utils.manifests import export_files
-from ansible_collections.kraf.edge.plugins.module_utils.manifests.export import CONFIG_FILES
-from ansible_collections.kraf.edge.plugins.module_utils.tls.certificates import Request, issue, make_ca
-from tests.integration.apiserver import free_port, program
+from tests.integration import webdav
+from tests.integration.apiserver import free_port
+from tests.integration.webdav import Server
 
-MODULES = Path("/usr/lib/lighttpd")
-PACKAGES = {
-    "mod_webdav.so": "lighttpd-mod-webdav",
-    "mod_magnet.so": "lighttpd-modules-lua",
-    "mod_openssl.so": "lighttpd-mod-openssl",
-}
 QUOTA = b'<propfind xmlns="DAV:"><prop><quota-available-bytes/><quota-used-bytes/></prop></propfind>'
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server."""
-
-    root: Path
-    port: int
-
-    def ask(
-        self, method: str, path: str, body: bytes = b"", account: str = "pi1:secret", **headers: str
-    ) -> tuple[int, str, dict[str, str]]:
-        """Status, body and headers of an answer; redirects are not followed."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body or None, method=method)
-        if account:
-            request.add_header("Authorization", "Basic " + b64encode(account.encode()).decode())
-        if body:
-            request.add_header("Content-Type", "application/xml")
-        for name, value in headers.items():
-            request.add_header(name, value)
-        opener = urllib.request.build_opener(NoRedirect)
-        try:
-            with opener.open(request, timeout=20) as answer:
-                return answer.status, answer.read().decode(), dict(answer.headers)
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode(), dict(error.headers)
-
-    def probe(self) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(["bash", self.root / "config/probe"], capture_output=True, timeout=60, check=False)
-
-
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Shows a redirect as what it is."""
-
-    def redirect_request(self, *args: object) -> None:
-        return None
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """lighttpd with an export's files; only paths and ports differ."""
-    if not shutil.which("lighttpd"):
-        pytest.fail("lighttpd is not installed: apt-get install lighttpd")
-    for module, package in PACKAGES.items():
-        assert (MODULES / module).exists(), f"apt-get install {package}"
-    port, tls = free_port(), free_port()
-    folders = {export_files.VOLUME: "volume", export_files.CREDENTIALS: "credentials", export_files.CONFIG: "config"}
-    for name in folders.values():
-        (tmp_path / name).mkdir()
-    for name, text in CONFIG_FILES.items():
-        for path, folder in folders.items():
-            text = text.replace(path, str(tmp_path / folder))
-        text = text.replace(str(export_files.PLAIN_PORT), str(port)).replace(str(export_files.TLS_PORT), str(tls))
-        (tmp_path / "config" / name).write_text(text)
-    now = datetime.now(timezone.utc)
-    pair = issue(make_ca("test", 10, now), Request("localhost", dns_names=("localhost",), days=5), now)
-    (tmp_path / "credentials/tls.crt").write_bytes(pair.certificate)
-    (tmp_path / "credentials/tls.key").write_bytes(pair.key)
-    (tmp_path / "credentials/users").write_text("pi1:secret\n")
-    found = Server(tmp_path, port)
-    with program("lighttpd", Path(shutil.which("bash") or "bash"), [str(tmp_path / "config/start")]):
-        deadline = time.monotonic() + 30
-        while found.probe().returncode and time.monotonic() < deadline:
-            time.sleep(0.1)
-        yield found
+    """A server of the test's own."""
+    with webdav.serving(tmp_path) as running:
+        yield running
 
 
 def test_wds_02_the_probe_locks_writes_and_leaves_nothing_behind(server: Server) -> None:
