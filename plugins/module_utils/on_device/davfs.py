@@ -217,6 +217,12 @@ alive() {
 case $1 in
 before)
     alive && mounted && exit 0
+    # Without a user and password that it can use, davfs2 sends what happens to be in its memory in their place.
+    entry='"([^"\\\\]|\\\\.)+"'
+    if ! grep -Eq "^\\"$path\\" $entry $entry$" /etc/davfs2/secrets; then
+        echo "/etc/davfs2/secrets has no user and password for $path, written as the module kraf.edge.mount does" >&2
+        exit 1
+    fi
     mounted && umount -l "$path"
     if ! alive; then
         rm -f "$pidfile"

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, forward_store, haproxy
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, forward_store, haproxy, units
 
-from . import parts
+from . import mounting, parts
 
 PROGRAMS = {"haproxy": "haproxy", "nft": "nftables", "mount.davfs": "davfs2", "lighttpd": "lighttpd", "ip": "iproute2"}
-MODULES = ("lighttpd-mod-webdav", "lighttpd-modules-lua")
+PROGRAMS.update(git="git", rsync="rsync")
+MODULES = ("lighttpd-mod-webdav", "lighttpd-modules-lua", "lighttpd-mod-openssl")
 
 
 @pytest.fixture(scope="session")
@@ -81,3 +82,16 @@ def device(programs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     with parts.private_network():
         yield service
         service.stop()
+
+
+@pytest.fixture
+def init(programs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[mounting.Init]:
+    """A device that can mount, with files, mounts and a network of its own; what was mounted is killed at the end."""
+    assert Path("/dev/fuse").exists(), "there is no /dev/fuse: load the kernel module fuse"
+    tmp_path.chmod(0o755)
+    service = mounting.Init()
+    for name in ("systemctl", "start", "stop", "journal"):
+        monkeypatch.setattr(units, name, getattr(service, name))
+    with parts.private_network(), mounting.private_files(tmp_path):
+        yield service
+        service.power_off()
