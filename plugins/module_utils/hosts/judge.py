@@ -28,13 +28,13 @@ def python(versions: Mapping[str, str], oldest: tuple[int, int]) -> Iterator[Kra
     """INS-20: without this, an old Python shows as a syntax error in the middle of a module.
 
     Args:
-        versions: what ``python3`` printed as its version, by host; anything else where it printed no version.
+        versions: what came back when ``python3`` was asked for its version, by host; SSH may have added lines.
         oldest: the oldest Python that this ansible-core takes on a host.
     """
     least = max(oldest, OLDEST_PYTHON)
     wanted = ".".join(map(str, least))
     for name, text in versions.items():
-        found = re.search(r"(?:^|\s)(\d+)\.(\d+)\s*\Z", text.strip())
+        found = re.search(r"^\s*(\d+)\.(\d+)\s*$", text, re.MULTILINE)
         if not found:
             why = f"no Python answered there ({text.strip()[-120:] or 'no output'})"
             yield KrafError(

@@ -285,6 +285,11 @@ def test_ins_20_an_old_python_is_named_with_the_supported_range():
     assert "python3: not found" in found[1]
 
 
+def test_ins_20_what_ssh_says_beside_the_version_is_no_version():
+    said = "3.11\r\nWarning: Permanently added '192.0.2.1' (ED25519).\r\nShared connection to 192.0.2.1 closed.\r\n"
+    assert not list(judge.python({"one": said, "two": "Warning: 192.0.2.1 is new.\r\n3.9\r\n"}, (3, 8)))
+
+
 def test_ins_20_the_range_is_ansible_cores_where_that_is_narrower():
     assert "3.10 or later" in only([str(error) for error in judge.python({"one": "3.9"}, (3, 10))])
 
