@@ -21,17 +21,20 @@ from .namespace import PULL_SECRET
 RSYNC_PORT = 8730
 BOX_PORT = 8731
 MODULE = "data"
+CONTAINER = "mover"
 USER = "kraf"
 ROOT = "/kraf/data"
 BOX = "/kraf/box"
 EPOCH_ANNOTATION = "kraf.io/epoch"
 RUN_ANNOTATION = "kraf.io/run"
-CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP", "SETGID", "SETUID")
-"""What keeping owners, modes, device nodes and capabilities of files takes (capabilities(7))."""
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP", "SETGID", "SETUID", "SYS_CHROOT")
+"""What keeping owners, modes, device nodes and capabilities of files takes (capabilities(7)), and rsync's chroot."""
 
+# Outside a chroot the daemon would rewrite absolute symbolic links and those that lead up (rsyncd.conf(5)).
+# A sender that reads a file of many gigabytes says nothing meanwhile: the timeout is for dead connections only.
 _RSYNCD = f"""\
 port = {RSYNC_PORT}
-use chroot = no
+use chroot = yes
 uid = 0
 gid = 0
 max connections = 8
@@ -44,7 +47,7 @@ auth users = {USER}
 secrets file = {BOX}/secrets
 fake super = no
 munge symlinks = no
-timeout = 60
+timeout = 1800
 """
 
 _LIGHTTPD = f"""\
@@ -90,6 +93,18 @@ mv {ROOT}/.kraf/epoch.new {ROOT}/.kraf/epoch
 sync {ROOT}/.kraf
 """
 """Writes the marker: only by the mover's own run, never over the marker of a later run."""
+
+PURGE = f"""\
+set -eu
+keep=$1 run=$2
+[ "$KRAF_RUN" = "$run" ] || {{ echo "this mover is of run $KRAF_RUN" >&2; exit 3; }}
+for tree in {ROOT}/[0-9]*; do
+  if [ -d "$tree" ] && [ "${{tree##*/}}" != "$keep" ]; then rm -rf "$tree"; fi
+done
+"""
+"""Removes all trees but the good one."""
+
+THERE, WAITING = "there", "waiting"
 
 
 @dataclass(frozen=True)
@@ -174,7 +189,7 @@ def pod(mover: Mover) -> dict[str, Any]:
         mounts.append({"name": "data", "mountPath": ROOT})
         volumes.append({"name": "data", "persistentVolumeClaim": {"claimName": names.workload(mover.app)}})
     serve = {
-        "name": "mover",
+        "name": CONTAINER,
         "image": mover.image,
         "command": ["sh", "/kraf/config/serve"],
         "env": [{"name": "KRAF_RUN", "value": str(mover.run)}],
@@ -220,9 +235,9 @@ def pulled(pod: dict[str, Any]) -> str:
         if status["name"] != "pull":
             continue
         if status.get("imageID") or (status.get("state") or {}).get("terminated"):
-            return "there"
+            return THERE
         waiting = (status.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
             return str(waiting.get("message") or waiting["reason"])
-        return "waiting"
-    return "waiting"
+        return WAITING
+    return WAITING

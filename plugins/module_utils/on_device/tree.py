@@ -23,6 +23,8 @@ from .placement import LOCKS, unit
 from .run import Result, run
 
 KEEP = ("-aHAXS", "--numeric-ids", "--delete")
+EXACT = ("--modify-window=-1",)
+"""Times to the nanosecond. Comparisons are to the second: not every file system keeps more."""
 VANISHED = 24
 """rsync's exit status when files vanished while it ran: to be expected while the app runs, and never afterwards."""
 
@@ -89,17 +91,16 @@ def first(app: str, epoch: int, pairs: Sequence[Pair], remote: Remote, limit: fl
     Raises:
         KrafError: when rsync fails.
     """
-    for pair in pairs:
-        argv = ["rsync", *KEEP, "--fsync", *_basis(pair), *_mkpath(pair), pair.source, pair.target]
-        wrapped = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", f"--unit={unit(app, epoch)}"]
+    for number, pair in enumerate(pairs):
+        argv = ["rsync", *KEEP, *EXACT, *_durable(pair), *_basis(pair), *_mkpath(pair), pair.source, pair.target]
+        name = f"{unit(app, epoch)}.{os.getpid()}.{number}"
+        wrapped = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", f"--unit={name}"]
         environment = {**_environment(remote)}
         wrapped += [f"--setenv={key}={value}" for key, value in environment.items()]
         password = _password(app, remote)
-        result = (
-            run([*wrapped, "--", *_with_password(argv, password)], limit)
-            if units.running()
-            else _rsync(argv, remote, app, limit)
-        )
+        # systemd takes ${} in arguments for its own.
+        escaped = [one.replace("$", "$$") for one in _with_password(argv, password)]
+        result = run([*wrapped, "--", *escaped], limit) if units.running() else _rsync(argv, remote, app, limit)
         if not result.ok and result.rc != VANISHED:
             raise _failed("first copy", pair, result)
 
@@ -111,7 +112,17 @@ def final(app: str, pairs: Sequence[Pair], remote: Remote, limit: float) -> None
         KrafError: for any file that could not be copied.
     """
     for pair in pairs:
-        argv = ["rsync", *KEEP, "--fsync", "--checksum", *_basis(pair), *_mkpath(pair), pair.source, pair.target]
+        argv = [
+            "rsync",
+            *KEEP,
+            *EXACT,
+            *_durable(pair),
+            "--checksum",
+            *_basis(pair),
+            *_mkpath(pair),
+            pair.source,
+            pair.target,
+        ]
         result = _rsync(argv, remote, app, limit)
         if not result.ok:
             raise _failed("copy", pair, result)
@@ -174,6 +185,11 @@ def _basis(pair: Pair) -> list[str]:
 
 def _mkpath(pair: Pair) -> list[str]:
     return ["--mkpath"] if pair.target.startswith("rsync://") else []
+
+
+def _durable(pair: Pair) -> list[str]:
+    """At the edge, files are made durable one by one; that rsync is known, the device's may be too old for it."""
+    return ["--remote-option=--fsync"] if pair.target.startswith("rsync://") else []
 
 
 def _environment(remote: Remote) -> dict[str, str]:
