@@ -90,7 +90,8 @@ def _folder(container: docker.Container, path: str) -> str:
         if (path == at or path.startswith(f"{at}/")) and len(at) > len(best) and mount["type"] in ("bind", "volume"):
             best = at
             folder = str(mount["source"]) + path[len(at) :]
-    return folder.rstrip("/") if best else ""
+    # What is renamed later is the directory itself, not a link that leads to it.
+    return os.path.realpath(folder) if best else ""
 
 
 def _state(folder: str) -> dict[str, Any]:

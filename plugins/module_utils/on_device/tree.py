@@ -268,8 +268,8 @@ def purge(folder: str, epoch: int) -> list[str]:
     mark = f"{Path(folder).name}.kraf-"
     before: dict[int, Path] = {}
     gone = []
-    for path in Path(folder).parent.glob(f"{mark}*"):
-        kind = path.name[len(mark) :]
+    for path in sorted(Path(folder).parent.iterdir()):
+        kind = path.name[len(mark) :] if path.name.startswith(mark) else ""
         if kind.startswith("before-") and kind[7:].isdigit():
             before[int(kind[7:])] = path
         elif kind.isdigit() and int(kind) <= epoch:
