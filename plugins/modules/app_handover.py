@@ -265,6 +265,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     if step == "push":
         image, login = docker.describe(given["container"]).image_id, images.Login(given["username"], given["password"])
         return {"changed": True, **adopt.push(image, given["image"], login, given["copy_limit"])}
+    # A run that comes late must not end what a newer one is doing.
+    placement.refuse_overtaken(given["app"], given["fence"])
     placement.stop_others(given["app"])
     placement.enter_scope(given["app"], given["epoch"])
     values = {field.name: given[field.name] for field in dataclasses.fields(handover.Task)}

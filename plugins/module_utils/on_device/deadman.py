@@ -11,16 +11,20 @@ network.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from . import docker, files, forward, placement, units
+from ..core.errors import KrafError
+from . import docker, door, files, forward, placement, units
 from .placement import DEVICE, EDGE, IDLE, MOVING, Record
 
 LIBRARY = Path("/usr/local/lib/kraf")
 PACKAGE = __name__.rsplit(".", 2)[0]
 LOCK_LIMIT = 900.0
+START_LIMIT = 60.0
+"""Seconds that clients wait longer for an app that was started again, so that they meet it and not a closed port."""
 
 _SCRIPT = """\
 #!/usr/bin/python3
@@ -52,7 +56,6 @@ Description=kraf.edge: dead-man's timer of {app}
 
 [Timer]
 OnActiveSec={seconds}
-OnBootSec={seconds}
 AccuracySec=1s
 Unit=kraf-deadman@{app}.service
 
@@ -66,11 +69,19 @@ def restore(record: Record) -> Record:
     if record.to == EDGE:
         if record.restart_policy:
             docker.set_restart_policy(record.container_id, record.restart_policy, record.restart_maximum)
-            docker.start(record.container_id)
+            if docker.start(record.container_id):
+                _await(record.app)
         forward.release(record.app, DEVICE)
     else:
         forward.release(record.app, EDGE)
     return placement.save(replace(record, phase=IDLE, to=record.owner))
+
+
+def _await(app: str) -> None:
+    found = forward.load(app)
+    if found and found.device_address:
+        with contextlib.suppress(KrafError):
+            door.probe_device(found.device_address, "", START_LIMIT)
 
 
 def fire(app: str) -> int:

@@ -4,8 +4,8 @@
 
 """What the device itself knows of an app's owner, and who on the device may change it.
 
-One file per app, root's alone. Whoever acts on an app holds a lock; a newer run ends what an older one left at work, and
-an older one that comes late is refused.
+One file per app, root's alone. Whoever acts on an app holds a lock; a newer run ends what an older one left at work,
+and an older one that comes late is refused.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Record:
 
     Attributes:
         owner: ``device`` or ``edge``; with ``epoch`` as the Placement had them when the device last heard of it.
-        phase: ``idle``; ``moving`` from the hold on, with the dead-man's timer armed; ``ready`` once the new side's data
-            are verified and the timer is disarmed.
+        phase: ``idle``; ``moving`` from the hold on, with the dead-man's timer armed; ``ready`` once the new side's
+            data are verified and the timer is disarmed.
         to: the side that the hand-over leads to.
         fence: number of the newest run that was here.
         overlap: whether the app may run on both sides for a moment.
@@ -156,18 +156,22 @@ def enter_scope(app: str, epoch: int) -> None:
     )
 
 
-def admit(app: str, fence: int) -> Record | None:
-    """Let a run act: refuse it if a newer one has been here, remember it otherwise.
+def refuse_overtaken(app: str, fence: int) -> Record | None:
+    """The record of an app, for a run that nobody has overtaken; it changes nothing and needs no lock.
 
     Raises:
         KrafError: for a run that was overtaken.
     """
     record = load(app)
-    if record is None:
-        return None
-    if fence < record.fence:
+    if record is not None and fence < record.fence:
         why = f"run {record.fence} has taken the app in hand since, this is run {fence}"
         raise KrafError(
             f"app {app}", None, why, "Nothing was changed; see who is at work, and run it again", overtaken=True
         )
-    return save(replace(record, fence=fence)) if fence > record.fence else record
+    return record
+
+
+def admit(app: str, fence: int) -> Record | None:
+    """Let a run act, and remember it; a run that was overtaken is refused like by ``refuse_overtaken``."""
+    record = refuse_overtaken(app, fence)
+    return save(replace(record, fence=fence)) if record is not None and fence > record.fence else record

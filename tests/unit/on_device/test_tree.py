@@ -50,11 +50,11 @@ class Disk:
             raise Crash
         self.rmtree(path)
 
-    def dies(self, after: int, act: Callable[[], object]) -> bool:
+    def dies(self, after: int, act: Callable[[str, int], object], folder: str) -> bool:
         """Whether the act came to its crash."""
         self.left = after
         try:
-            act()
+            act(folder, 3)
         except Crash:
             return True
         finally:
@@ -131,7 +131,7 @@ def test_swap_that_died_anywhere_is_finished_or_taken_back(
     crashes = 0
     for moment in range(10):
         folder = make(tmp_path / "at", "data", leftover)
-        crashes += disk.dies(moment, lambda: tree.swap(folder, 3))
+        crashes += disk.dies(moment, tree.swap, folder)
         assert "old" in (content(folder), content(tree.kept(folder, 3)))
         if then == "swap":
             tree.swap(folder, 3)
@@ -148,7 +148,7 @@ def test_unswap_that_died_anywhere_is_finished_or_put_in_place_again(tmp_path: P
     for moment in range(10):
         folder = make(tmp_path / "at", "data")
         tree.swap(folder, 3)
-        crashes += disk.dies(moment, lambda: tree.unswap(folder, 3))
+        crashes += disk.dies(moment, tree.unswap, folder)
         assert "old" in (content(folder), content(tree.kept(folder, 3)))
         assert "new" in (content(folder), content(tree.beside(folder, 3)))
         if then == "swap":
