@@ -62,7 +62,10 @@ options:
     type: str
     default: "755"
   cache_mib:
-    description: Size of the cache in MiB. davfs2 exceeds it by the file it works on.
+    description:
+      - Size to which davfs2 keeps its cache, in MiB; at most half of the file system that O(cache_dir) is on.
+      - davfs2 exceeds it by the files that are open or not sent yet. A O(cache_dir) on a file system of its own is a
+        wall for these, too; what does not fit there can then be neither written nor read.
     type: int
     default: 256
   cache_dir:
@@ -111,6 +114,13 @@ size:
   returned: when O(state=present), not in check mode
   type: dict
   sample: {total: 1063256064, free: 1063223296}
+cache:
+  description:
+    - Bytes of the cache, C(cache.limit) as O(cache_mib) has it, C(cache.used), and C(cache.free) on its file system.
+    - A warning is given when the cache is over its limit, or its file system too full for it.
+  returned: when O(state=present), not in check mode
+  type: dict
+  sample: {limit: 268435456, used: 4096, free: 12884901888}
 quarantined:
   description: Caches that unclean exits left behind, with what may not have been sent.
   returned: always
@@ -124,7 +134,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.kraf.edge.plugins.module_utils.core import module as frame
 from ansible_collections.kraf.edge.plugins.module_utils.core import names
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import davfs, mounts
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import caches, davfs, mounts
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.run import run
 
 if TYPE_CHECKING:
@@ -152,7 +162,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     name = names.check("volume", options["name"])
     path = options["path"] or f"/srv/kraf/{name}"
-    result = {"mount_point": path, "quarantined": mounts.quarantined(name)}
+    result = {"mount_point": path, "quarantined": caches.quarantined(name)}
     if options["state"] == "absent":
         there = any(one.name == name for one in mounts.load_all()) or mounts.mounted(path)
         if there and not module.check_mode:
@@ -163,6 +173,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         name=name, path=path, cache_dir=options["cache_dir"] or "", **{key: options[key] for key in fields}
     )
     davfs.validate(mount)
+    caches.check(mount)
     if module.check_mode:
         differed = mounts.differing(mount, options["password"])
         return {**result, "differed": differed, "changed": bool(differed)}
@@ -176,8 +187,11 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         bad = davfs.bad_version(run(["/usr/sbin/mount.davfs", "-V"], 10).stdout)
         if bad:
             module.warn(bad)
-    result.update(differed=differed, size=mounts.size(mount, options["timeout"]), quarantined=mounts.quarantined(name))
-    return {**result, "changed": bool(differed)}
+    result.update(differed=differed, size=mounts.size(mount, options["timeout"]), quarantined=caches.quarantined(name))
+    found = caches.measure(mount)
+    for text in caches.warnings(mount, found):
+        module.warn(text)
+    return {**result, "cache": found, "changed": bool(differed)}
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -9,7 +10,7 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,11 +35,16 @@ class Server:
     root: Path
     port: int
     account: str = "pi1:secret"
+    pid: int = 0
 
     @property
     def files(self) -> Path:
         """What is served."""
         return self.root / "volume/files"
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server, as SIGSTOP, with which it falls silent."""
+        os.kill(self.pid, number)
 
     def ask(
         self, method: str, path: str, body: bytes = b"", account: str | None = None, **headers: str
@@ -99,9 +105,14 @@ def serving(folder: Path, account: str = "pi1:secret", more: str = "") -> Iterat
     (folder / "credentials/tls.crt").write_bytes(pair.certificate)
     (folder / "credentials/tls.key").write_bytes(pair.key)
     (folder / "credentials/users").write_text(f"{account}\n")
-    found = Server(folder, port, account)
-    with program("lighttpd", Path(shutil.which("bash") or "bash"), [str(folder / "config/start")]):
+    with started(folder) as running:
+        found = Server(folder, port, account, running.pid)
         deadline = time.monotonic() + 30
         while found.probe().returncode and time.monotonic() < deadline:
             time.sleep(0.1)
         yield found
+
+
+def started(folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """The server whose files are there already."""
+    return program("lighttpd", Path(shutil.which("bash") or "bash"), [str(folder / "config/start")])

@@ -233,6 +233,8 @@ before)
             echo "the last mount of $path did not end cleanly: its cache is in $aside"
         fi
     fi
+    # The cache may be elsewhere.
+    mkdir -p "${marker%/*}"
     : > "$marker"
     sync "$marker"
     ;;

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import KrafError
-from . import davfs, files, units
+from . import caches, davfs, files, units
 from .davfs import Mount
 from .run import run
 
@@ -27,7 +27,6 @@ STATE = Path("/etc/kraf/mounts")
 SECRETS = Path("/etc/davfs2/secrets")
 CONFIG = Path("/etc/davfs2/davfs2.conf")
 GUARD = Path("/usr/local/lib/kraf/mount-guard")
-QUARANTINE = Path("/var/lib/kraf/davfs2-quarantine")
 _GETFLAGS, _SETFLAGS, _IMMUTABLE = 0x80086601, 0x40086602, 0x10
 
 
@@ -126,22 +125,6 @@ def immutable(path: Path, on: bool) -> bool:
         os.close(descriptor)
 
 
-def pending(cache: str) -> int:
-    """Files that the server may not have while davfs2 runs: those newer than the index of the last clean exit."""
-    count = 0
-    for folder, _dirs, names in os.walk(cache):
-        index = Path(folder) / "index"
-        since = index.stat().st_mtime if "index" in names else 0.0
-        count += sum(1 for name in names if name != "index" and (Path(folder) / name).stat().st_mtime >= since)
-    return count
-
-
-def unsent(cache: str) -> int:
-    """Files that davfs2 had not sent when it ended; it sends them when it is mounted again."""
-    texts = (path.read_text(errors="replace") for path in Path(cache).glob("*/index"))
-    return sum(text.count("<d:dirty>") for text in texts)
-
-
 def release(path: str, limit: float) -> None:
     """Unmount, which sends what is pending; never forced.
 
@@ -157,7 +140,8 @@ def release(path: str, limit: float) -> None:
         time.sleep(0.1)
     if mounted(path) or (pid and Path(f"/proc/{pid}").exists()):
         state = next((one for one in load_all() if one.path == path), None)
-        count = pending(state.cache) if state else 0
+        # While davfs2 ends, it writes its index, and then goes on trying.
+        count = max(caches.pending(state.cache), caches.unsent(state.cache)) if state else 0
         why = f"not everything was sent within {limit:g} s: {result.stderr.strip()[-300:]}; pending: {count} files"
         raise KrafError("mount", path, why, "See that the server is reachable, then run again", pending=count)
 
@@ -171,10 +155,12 @@ def absent(name: str, path: str, limit: float) -> None:
     """Take a mount away: unmount, then units, then settings, the secret last. Raises like ``release``."""
     state = next((one for one in load_all() if one.name == name), Mount(name, path, 0, "none"))
     unit = units.escape_path(state.path, "")
-    if not mounted(state.path) and unsent(state.cache):
-        units.start(f"{unit}.mount", timeout=limit)
+    was_mounted = mounted(state.path)
     release(state.path, limit)
-    left = unsent(state.cache)
+    if not was_mounted and caches.unsent(state.cache):
+        units.start(f"{unit}.mount", timeout=limit)
+        release(state.path, limit)
+    left = caches.unsent(state.cache)
     if left:
         units.start(f"{unit}.automount", timeout=limit)
         why = f"davfs2 ended without having sent everything; pending: {left} files"
@@ -196,11 +182,6 @@ def absent(name: str, path: str, limit: float) -> None:
 def load_all() -> list[Mount]:
     """All mounts of this device."""
     return [Mount(**files.load_json(path)) for path in sorted(STATE.glob("*.json"))]
-
-
-def quarantined(name: str) -> list[str]:
-    """Caches that unclean exits left, one directory each."""
-    return sorted(str(one) for one in (QUARANTINE / name).glob("*") if one.is_dir())
 
 
 def canary(mount: Mount, password: str, limit: float) -> None:

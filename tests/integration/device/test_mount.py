@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +181,92 @@ def test_reg_03_a_catalog_on_a_mount_is_refused(mount: Mount, server: Server) ->
     ):
         pass
     assert set(os.listdir(POINT)) == {"lost+found"}
+
+
+@pytest.fixture
+def small(init: Init) -> Path:
+    """A disk of 64 MiB for the cache."""
+    folder = Path("/var/lib/kraf/small")
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], check=True)
+    return folder
+
+
+def test_dav_06_a_cache_that_would_fill_its_disk_is_refused(mount: Mount, small: Path, server: Server) -> None:
+    result = mount(port=server.port, cache_dir=str(small))
+    assert result["failed"]
+    assert "the file system of /var/lib/kraf/small has 64 MiB" in result["msg"]
+    assert "Take at most 32" in result["msg"]
+    assert not POINT.exists()
+
+
+def fill(file: RawIOBase, size: int) -> None:
+    while size:
+        size -= file.write(bytes(min(size, 2**20))) or 0
+
+
+def test_dav_06_a_file_larger_than_the_disk_of_the_cache_ends_with_an_error_and_the_mount_goes_on(
+    mount: Mount, small: Path, server: Server
+) -> None:
+    assert modules.warnings(mount(port=server.port, cache_dir=str(small), cache_mib=16)) == []
+    (POINT / "before").write_bytes(b"b" * 1_000_000)
+    with (POINT / "large").open("wb", buffering=0) as file:
+        with pytest.raises(OSError, match="No space left") as failed:
+            fill(file, 100_000_000)
+        again = mount(port=server.port, cache_dir=str(small), cache_mib=16)
+    assert failed.value.errno == errno.ENOSPC
+    assert not again["failed"]
+    assert again["cache"]["used"] > again["cache"]["limit"] == 16 * 2**20
+    assert "holds 64 MiB, its limit is 16 MiB" in modules.warnings(again)[0]
+    (POINT / "large").unlink()
+    (POINT / "after").write_bytes(b"a" * 1_000_000)
+    assert not mount(state="absent")["failed"]
+    assert (server.files / "before").read_bytes() == b"b" * 1_000_000
+    assert (server.files / "after").read_bytes() == b"a" * 1_000_000
+
+
+def test_dav_06_a_disk_without_room_for_the_cache_is_told(mount: Mount, small: Path, server: Server) -> None:
+    (small / "other").write_bytes(bytes(50 * 2**20))
+    result = mount(port=server.port, cache_dir=str(small / "cache"), cache_mib=16)
+    assert not result["failed"]
+    assert "has 14 MiB free, and the cache may take 16 MiB" in modules.warnings(result)[0]
+
+
+def write_while(server: Server, is_away: int) -> None:
+    """Three files that davfs2 has and the server has not."""
+    opened = [(POINT / f"file{number}").open("w") for number in range(3)]
+    server.signal(is_away)
+    for file in opened:
+        file.write("text")
+        file.close()
+
+
+def test_dav_12_what_a_silent_server_did_not_get_is_pending_and_arrives_later(
+    mount: Mount, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(davfs.SETTINGS, "read_timeout", "1")
+    mount(port=server.port)
+    try:
+        write_while(server, signal.SIGSTOP)
+        result = mount(state="absent", timeout=2)
+    finally:
+        server.signal(signal.SIGCONT)
+    assert result["failed"]
+    assert "pending: 3 files" in result["msg"]
+    again = mount(state="absent")
+    assert not again["failed"], again["msg"]
+    assert [path.read_text() for path in server.files.glob("file*")] == ["text"] * 3
+
+
+def test_dav_12_what_a_server_that_is_down_did_not_get_is_pending_and_arrives_later(
+    mount: Mount, server: Server
+) -> None:
+    mount(port=server.port)
+    write_while(server, signal.SIGKILL)
+    result = mount(state="absent")
+    assert result["failed"]
+    assert "pending: 3 files" in result["msg"]
+    assert mounts.SECRETS.read_text() != ""
+    with webdav.started(server.root):
+        assert not mount(state="absent")["failed"]
+    assert [path.read_text() for path in server.files.glob("file*")] == ["text"] * 3
