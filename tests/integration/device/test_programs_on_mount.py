@@ -1,0 +1,190 @@
+"""What programs can do on a mount, as the README of the role device tells it; and what many small files cost."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import re
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import davfs, mounts
+from tests.integration import webdav
+from tests.integration.webdav import Server
+
+from . import parts
+from .mounting import Init
+
+POINT = Path("/srv/kraf/photos")
+README = Path(__file__).resolve().parents[3] / "roles/device/README.md"
+COUNT, SIZE = 200, 4096
+
+
+@pytest.fixture
+def server(init: Init, tmp_path: Path) -> Iterator[Server]:
+    """A server that writes down each request with the bytes that it took, and its volume mounted."""
+    (tmp_path / "server").mkdir()
+    log = tmp_path / "server/log"
+    more = f'server.modules += ("mod_accesslog")\naccesslog.filename = "{log}"\naccesslog.format = "%m %I %U"\n'
+    with webdav.serving(tmp_path / "server", more=more) as running:
+        mounts.ensure(davfs.Mount("photos", str(POINT), running.port, "pi1"), "secret", 30)
+        yield running
+
+
+def rename_over_open() -> bool:
+    Path("old").write_text("old")
+    Path("new").write_text("new")
+    with Path("old").open() as file:
+        Path("new").rename("old")
+        return file.read() == "old" and Path("old").read_text() == "new"
+
+
+def sed_in_place() -> bool:
+    Path("text").write_text("one\n")
+    subprocess.run(["sed", "-i", "s/one/two/", "text"], check=True)
+    return Path("text").read_text() == "two\n"
+
+
+def append_and_truncate() -> bool:
+    Path("log").write_text("one")
+    with Path("log").open("a") as file:
+        file.write("two")
+    os.truncate("log", 4)
+    return Path("log").read_text() == "onet"
+
+
+def rename_folder() -> bool:
+    Path("folder/inside").mkdir(parents=True)
+    Path("folder").rename("other")
+    return os.listdir("other") == ["inside"]
+
+
+def git() -> bool:
+    Path("repository").mkdir()
+    user = ["-c", "user.name=pi1", "-c", "user.email=pi1@kraf.internal"]
+    Path("repository/file").write_text("text")
+    for words in (["init", "-q"], ["add", "file"], [*user, "commit", "-q", "-m", "one"], ["fsck", "--strict"]):
+        subprocess.run(["git", "-C", "repository", *words], check=True, capture_output=True)
+    return True
+
+
+def sqlite(mode: str) -> bool:
+    with contextlib.closing(sqlite3.connect(f"{mode}.sqlite")) as database, database:
+        database.execute(f"PRAGMA journal_mode={mode}")
+        database.execute("CREATE TABLE photos (name)")
+        database.execute("INSERT INTO photos VALUES ('one')")
+        return database.execute("SELECT * FROM photos").fetchall() == [("one",)]
+
+
+def shared_memory() -> bool:
+    with Path("mapped").open("w+b") as file:
+        file.write(bytes(4096))
+        file.flush()
+        mmap.mmap(file.fileno(), 4096).close()
+    return True
+
+
+def lock() -> bool:
+    with Path("locked").open("w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return True
+
+
+def symbolic_link() -> bool:
+    os.symlink("target", "symbolic")
+    return True
+
+
+def hard_link() -> bool:
+    Path("one").touch()
+    os.link("one", "two")
+    return True
+
+
+def pipe() -> bool:
+    os.mkfifo("pipe")
+    return True
+
+
+OPERATIONS: dict[str, Callable[[], bool]] = {
+    "write over a file that is open elsewhere, by renaming (editors, atomic writes)": rename_over_open,
+    "`sed -i`": sed_in_place,
+    "append, truncate": append_and_truncate,
+    "rename a folder": rename_folder,
+    "`git init`, `commit`, `fsck`": git,
+    "SQLite with its usual journal, one process": lambda: sqlite("DELETE"),
+    "locks between programs of the device (`flock`, `fcntl`)": lock,
+    "SQLite in WAL mode": lambda: sqlite("WAL"),
+    "shared memory of a file (`mmap`)": shared_memory,
+    "symbolic links": symbolic_link,
+    "hard links": hard_link,
+    "named pipes, sockets": pipe,
+}
+
+
+def test_dav_10_programs_can_do_what_the_readme_says_and_no_more(server: Server) -> None:
+    table = re.findall(r"^\| (.+?) +\| (yes|no) +\|", README.read_text(), re.MULTILINE)
+    found = {}
+    place = os.getcwd()
+    for name, operation in OPERATIONS.items():
+        os.chdir(POINT)
+        try:
+            found[name] = operation()
+        except (OSError, sqlite3.OperationalError):
+            found[name] = False
+        finally:
+            os.chdir(place)
+    assert found == {name: answer == "yes" for name, answer in table}
+
+
+def requests(server: Server) -> list[tuple[str, int]]:
+    """Methods and bytes of the requests so far."""
+    mark = f"/mark-{time.monotonic_ns()}"
+    assert server.ask("GET", mark)[0] == 404
+    parts.until(lambda: mark in (server.root / "log").read_text(), 30, "lighttpd writes its log now and then")
+    lines = [line.split() for line in (server.root / "log").read_text().splitlines() if "/mark-" not in line]
+    return [(method, int(size)) for method, size, _path in lines]
+
+
+def arrived(server: Server, folder: str) -> bool:
+    found = [path.stat().st_size for path in (server.files / folder).glob("f[0-9]*")]
+    return len(found) == COUNT and set(found) == {SIZE}
+
+
+def test_dav_11_small_files_cost_one_request_each_and_no_byte_twice(server: Server, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(COUNT):
+        (source / f"f{number}").write_bytes(os.urandom(SIZE))
+    before = len(requests(server))
+    in_place = ["rsync", "-a", "--inplace", "--whole-file", f"{source}/", f"{POINT}/in-place"]
+    subprocess.run(in_place, check=True)
+    parts.until(lambda: arrived(server, "in-place"), 60)
+    subprocess.run(in_place, check=True)
+    seen = requests(server)[before:]
+    assert Counter(method for method, _size in seen)["PUT"] == COUNT
+    assert len(seen) < COUNT * 1.1
+    assert sum(size for _method, size in seen) < COUNT * SIZE * 1.2
+
+
+def test_dav_11_a_copy_that_renames_costs_three_requests_a_file_and_no_byte_twice(
+    server: Server, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for number in range(COUNT):
+        (source / f"f{number}").write_bytes(os.urandom(SIZE))
+    before = len(requests(server))
+    subprocess.run(["rsync", "-a", f"{source}/", f"{POINT}/renamed"], check=True)
+    parts.until(lambda: arrived(server, "renamed"), 60)
+    seen = requests(server)[before:]
+    assert COUNT * 2 < len(seen) < COUNT * 3.1
+    assert sum(size for _method, size in seen) < COUNT * SIZE * 1.3
