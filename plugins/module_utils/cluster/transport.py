@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ class ExecResult:
     rc: int
     stdout: bytes
     stderr: bytes
+
+
+def encode(body: Any) -> bytes:
+    """JSON that is YAML, too, for as such a server-side apply is read: it knows no escape for half a character."""
+    text = json.dumps(body, ensure_ascii=False)
+    return re.sub("[\x7f-\uffff]", lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 class Transport:
@@ -64,7 +71,7 @@ class Transport:
         return self._pool.request(
             method,
             url,
-            body=None if body is None else json.dumps(body).encode(),
+            body=None if body is None else encode(body),
             headers=headers,
             timeout=self._urllib3.Timeout(connect=min(self._timeout, read_timeout), read=read_timeout),
             retries=False,

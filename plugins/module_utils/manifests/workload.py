@@ -225,8 +225,8 @@ def _container(workload: Workload) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": "app",
         "image": workload.image,
-        "command": list(process.argv[:1]),
-        "args": list(process.argv[1:]),
+        "command": [_literal(one) for one in process.argv[:1]],
+        "args": [_literal(one) for one in process.argv[1:]],
         "envFrom": [{"secretRef": {"name": secret_name(app)}}],
         "ports": [{"containerPort": port.port, "protocol": port.protocol} for port in app.ports],
         "resources": _resources(app),
@@ -241,6 +241,11 @@ def _container(workload: Workload) -> dict[str, Any]:
     if process.tty:
         found["tty"] = True
     return {key: value for key, value in found.items() if value not in ([], {}, None)}
+
+
+def _literal(argument: str) -> str:
+    """An argument that Kubernetes leaves as it is: it would put variables in the place of $(NAME), Docker does not."""
+    return argument.replace("$", "$$")
 
 
 def _container_security(process: Process) -> dict[str, Any]:

@@ -1,0 +1,189 @@
+"""Objects of apps and movers, for whatever the catalog takes, against a real API server in a dry run."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.kraf.edge.plugins.module_utils.catalog import apps
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Port, Probe
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover, namespace, workload
+from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Process, Workload
+from tests.integration.apiserver import ApiServer
+
+UID = "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11"
+DEVICE = "pi-manifests"
+DIGEST = "registry.example:5000/pi/app@sha256:" + "0" * 64
+EDGE = "registry.example:5000/kraf/edge:1"
+
+
+@pytest.fixture(scope="module")
+def server(api: ApiServer) -> Cluster:
+    found = connect(api.params())
+    found.apply(namespace.objects(DEVICE, UID)[0])
+    return found
+
+
+def accepted(server: Cluster, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the API server would store; it refuses by an exception."""
+    return [server.apply(obj, dry_run=True) for obj in objects]
+
+
+names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?", fullmatch=True)
+paths = st.from_regex(r"(/[!-.0-~ äß]{1,20}){1,4}", fullmatch=True)
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
+variables = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,20}", fullmatch=True)
+ports = st.lists(st.integers(1, 65535), min_size=1, max_size=4, unique=True)
+memory = st.sampled_from(
+    ["", "4Mi", "64Mi", "1.5Gi", "100M", "2G", "0.5Gi", "1048576000", "300Ki", "1e9", "128974848000m"]
+)
+cpu = st.sampled_from(["", "1m", "49m", "250m", "0.5", "2", "1.25", "0.001"])
+
+
+@st.composite
+def declarations(draw: st.DrawFn) -> App:
+    numbers = draw(ports)
+    folders = draw(st.lists(st.tuples(names, paths), max_size=3, unique_by=lambda one: one[0]))
+    raw: dict[str, Any] = {
+        "device": DEVICE,
+        "name": draw(names),
+        "ports": [{"port": number} for number in numbers],
+        "data": [{"name": name, "path": path} for name, path in folders],
+        "cpu": draw(cpu),
+        "memory": draw(memory),
+        "overlap": draw(st.booleans()) and not folders,
+    }
+    if numbers and draw(st.booleans()):
+        query = "/" + draw(st.text(string.printable[:94], max_size=20))
+        raw["probe"] = {"path": query, "port": draw(st.sampled_from(numbers))}
+    try:
+        return apps.declared(raw)
+    except KrafError:
+        assume(False)
+        raise
+
+
+processes = st.builds(
+    Process,
+    argv=st.lists(text, min_size=1, max_size=5).map(tuple).filter(lambda argv: argv[0]),
+    env=st.dictionaries(variables, text, max_size=5),
+    working_dir=st.sampled_from(["", "/", "/srv/app"]),
+    user=st.sampled_from([None, 0, 1000, 2**31 - 1]),
+    group=st.sampled_from([None, 0, 1000]),
+    groups=st.lists(st.integers(0, 65535), max_size=3).map(tuple),
+    stop_seconds=st.integers(0, 600),
+    tty=st.booleans(),
+    read_only=st.booleans(),
+)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(app=declarations(), process=processes, epoch=st.integers(1, 10**6), tree=st.integers(1, 10**6))
+def test_whatever_the_catalog_takes_kubernetes_takes(
+    server: Cluster, app: App, process: Process, epoch: int, tree: int
+) -> None:
+    wanted = Workload(app, UID, process, DIGEST, EDGE, "arm64", epoch, tree)
+    accepted(server, workload.objects(wanted))
+    accepted(server, [workload.fence(app, UID, epoch, 7)])
+    one = mover.Mover(DEVICE, UID, app.name, epoch, 7, EDGE, "token", DIGEST, "worker1", bool(app.data))
+    accepted(server, mover.objects(one))
+
+
+APP = App(
+    DEVICE,
+    "notes",
+    ports=(Port(8080, 8000),),
+    data=(Data("store", "/srv/notes"), Data("etc", "/etc/notes")),
+    probe=Probe("/health", 8080),
+)
+PROCESS = Process(("python3", "-c", "print('$(HOME) $$ $HOME')"), {"SECRET": "x=y\n"}, "/srv", 1000, 1000, (44,), 25)
+
+
+def container(obj: dict[str, Any]) -> dict[str, Any]:
+    return dict(obj["spec"]["template"]["spec"]["containers"][0])
+
+
+def test_app_with_data_is_one_pod_that_waits_for_its_marker(server: Cluster) -> None:
+    objects = accepted(server, workload.objects(Workload(APP, UID, PROCESS, DIGEST, EDGE, "arm64", 3, 3)))
+    assert [obj["kind"] for obj in objects] == ["Secret", "Service", "StatefulSet"]
+    spec = objects[2]["spec"]["template"]["spec"]
+    assert objects[2]["spec"]["replicas"] == 1
+    assert objects[2]["spec"]["updateStrategy"] == {"type": "OnDelete"}
+    assert [one["name"] for one in spec["initContainers"]] == ["gate"]
+    assert spec["initContainers"][0]["command"][-1] == "3"
+    assert spec["terminationGracePeriodSeconds"] == 25
+    mounts = [(one["mountPath"], one["subPath"]) for one in container(objects[2])["volumeMounts"]]
+    assert mounts == [("/srv/notes", "3/store"), ("/etc/notes", "3/etc")]
+
+
+def test_app_that_may_overlap_waits_for_nothing(server: Cluster) -> None:
+    app = App(DEVICE, "web", ports=(Port(80, 80),), overlap=True)
+    found = accepted(server, workload.objects(Workload(app, UID, PROCESS, DIGEST, EDGE, "amd64", 3, 3)))[2]
+    assert found["kind"] == "Deployment"
+    assert "initContainers" not in found["spec"]["template"]["spec"]
+
+
+def expanded(argument: str, variables: dict[str, str]) -> str:
+    """What Kubernetes makes of an argument (third_party/forked/golang/expansion)."""
+    found, place = "", 0
+    while place < len(argument):
+        if argument[place] == "$" and place + 1 < len(argument):
+            following = argument[place + 1]
+            end = argument.find(")", place)
+            if following == "$":
+                found, place = found + "$", place + 2
+                continue
+            if following == "(" and end > 0:
+                name = argument[place + 2 : end]
+                found, place = found + variables.get(name, f"$({name})"), end + 1
+                continue
+        found, place = found + argument[place], place + 1
+    return found
+
+
+@pytest.mark.parametrize("argument", ["$(SECRET)", "$$(SECRET)", "$", "a$", "$SECRET", "${SECRET}", "$$$(SECRET)$"])
+def test_arguments_are_the_devices_own_letter_by_letter(argument: str) -> None:
+    process = Process((argument, argument), {"SECRET": "other"})
+    found = container(workload.running(Workload(APP, UID, process, DIGEST, EDGE, "arm64", 3, 3)))
+    assert [expanded(one, {"SECRET": "other"}) for one in (*found["command"], *found["args"])] == [argument, argument]
+
+
+def test_values_of_the_environment_are_in_the_secret_alone() -> None:
+    process = Process(("x",), {"SECRET": "hidden-value"})
+    objects = workload.objects(Workload(APP, UID, process, DIGEST, EDGE, "arm64", 3, 3))
+    assert "hidden-value" not in str(objects)
+    assert "SECRET" not in str(objects[1:])
+    assert "hidden-value" not in repr(process)
+
+
+def test_mover_without_data_mounts_no_volume(server: Cluster) -> None:
+    one = mover.Mover(DEVICE, UID, "web", 3, 7, EDGE, "token", data=False)
+    pod = accepted(server, mover.objects(one))[3]
+    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["config", "secret", "box"]
+    assert [one["name"] for one in pod["spec"]["containers"]] == [mover.CONTAINER]
+
+
+def status(**state: Any) -> dict[str, Any]:
+    return {"status": {"containerStatuses": [{"name": "mover", "state": {}}, {"name": "pull", **state}]}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "found"),
+    [
+        ({}, mover.WAITING),
+        (status(state={"waiting": {"reason": "ContainerCreating"}}), mover.WAITING),
+        (status(state={"waiting": {"reason": "ErrImagePull", "message": "no such tag"}}), "no such tag"),
+        (status(state={"waiting": {"reason": "ImagePullBackOff"}}), "ImagePullBackOff"),
+        (status(imageID="docker-pullable://x@sha256:1", state={"waiting": {"reason": "x"}}), mover.THERE),
+        (status(state={"terminated": {"reason": "ContainerCannotRun", "exitCode": 127}}), mover.THERE),
+        (status(state={"waiting": {"reason": "RunContainerError"}}, imageID=""), mover.WAITING),
+    ],
+)
+def test_state_of_the_image_is_read_off_the_pod(pod: dict[str, Any], found: str) -> None:
+    assert mover.pulled(pod) == found
