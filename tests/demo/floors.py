@@ -14,21 +14,33 @@ from dataclasses import dataclass
 
 from . import access
 
+# Bash alone: not every host has curl.
+PROBE = """
+answers() {{
+    timeout 2 bash -c "exec 3<>/dev/tcp/$1/{port} && printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q ^ok <&3" 2>/dev/null
+}}
+"""
 STOP = """
 begin=$(date +%s%N); docker stop -t 10 floor >/dev/null; end=$(date +%s%N); echo $(( (end - begin) / 1000000 ))
 """
-START = """
+START = (
+    PROBE
+    + """
 begin=$(date +%s%N); docker start floor >/dev/null
-until [ "$(curl -s -m 1 http://127.0.0.1:{port}/health)" = ok ]; do sleep 0.02; done
+until answers 127.0.0.1; do sleep 0.02; done
 end=$(date +%s%N); echo $(( (end - begin) / 1000000 ))
 """
-POD_START = """
+)
+POD_START = (
+    PROBE
+    + """
 export KUBECONFIG=/etc/kubernetes/admin.conf
 begin=$(date +%s%N); kubectl apply -f - >/dev/null
 until ip=$(kubectl get pod floor -o 'jsonpath={{.status.podIP}}') && [ -n "$ip" ]; do sleep 0.02; done
-until [ "$(curl -s -m 1 http://$ip:{port}/health)" = ok ]; do sleep 0.02; done
+until answers "$ip"; do sleep 0.02; done
 end=$(date +%s%N); echo $(( (end - begin) / 1000000 ))
 """
+)
 POD_STOP = """
 export KUBECONFIG=/etc/kubernetes/admin.conf
 begin=$(date +%s%N); kubectl delete pod floor --wait >/dev/null; end=$(date +%s%N); echo $(( (end - begin) / 1000000 ))
@@ -80,4 +92,4 @@ def measure(device: str, node: str, image: str, port: int = 8000) -> Floors:
 
 
 def _milliseconds(host: str, script: str, stdin: bytes = b"") -> int:
-    return int(access.ssh(host, script, stdin).strip())
+    return int(access.ssh(host, script, stdin, timeout=180).strip())

@@ -8,9 +8,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import access
+from .progress import Progress
 
 SCRIPT = access.ROOT / "tests" / "bench" / "by_hand.sh"
 
@@ -31,3 +34,34 @@ def hand_made_cluster_seconds(log: Path) -> float:
         tail = "\n".join(log.read_text(encoding="utf-8").splitlines()[-25:])
         raise access.Failed(f"{SCRIPT.name} ended with status {done.returncode}; the whole output is in {log}\n{tail}")
     return time.monotonic() - begin
+
+
+@dataclass
+class Cluster:
+    """``site`` on bare hosts, once and again, beside the same steps by hand."""
+
+    by_hand_seconds: float
+    first: access.Played
+    second: access.Played
+
+    def report(self) -> dict[str, Any]:
+        """The figures."""
+        return {
+            "cluster_seconds": self.first.seconds,
+            "cluster_floor_seconds": self.by_hand_seconds,
+            "cluster_floor_ratio": self.first.seconds / self.by_hand_seconds,
+            "site_second_run_changed": self.second.changed,
+            "site_second_run_seconds": self.second.seconds,
+        }
+
+
+def cluster(progress: Progress) -> Cluster:
+    """Bare hosts to a cluster, by hand and, on hosts made anew, by ``site``; then ``site`` again."""
+    progress.say("bare hosts ...")
+    fresh_hosts()
+    progress.say("the cluster by hand, for comparison ...")
+    by_hand = hand_made_cluster_seconds(progress.folder / "by-hand.log")
+    progress.say(f"  {by_hand:.1f} s; bare hosts again ...")
+    fresh_hosts()
+    first = progress.play("kraf.edge.site")
+    return Cluster(by_hand, first, progress.play("kraf.edge.site", "kraf.edge.site-again"))

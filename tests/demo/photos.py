@@ -8,12 +8,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 PACKAGE = Path(__file__).parents[2] / "requirements" / "photographs.txt"
 NAMES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "motorcycle_left.png", "rocket.jpg")
+HEIGHT = 400
+"""Of the annotated picture, in pixels."""
 
 
 def fetch(folder: Path) -> list[Path]:
@@ -32,15 +35,23 @@ def fetch(folder: Path) -> list[Path]:
     return wanted
 
 
-def annotate(photograph: Path, faces: list[list[int]], caption: str, target: Path) -> None:
-    """Draw a box around each face (x, y, width, height in pixels) and a caption below the picture."""
+def annotate(found: Mapping[Path, list[list[int]]], caption: str, target: Path) -> None:
+    """One picture of the photographs with faces in them, each face (x, y, width, height in pixels) in a box."""
+    sheets = [_boxed(photograph, faces) for photograph, faces in found.items() if faces]
+    whole = Image.new("RGB", (max(320, sum(sheet.width for sheet in sheets)), HEIGHT + 24), "white")
+    left = 0
+    for sheet in sheets:
+        whole.paste(sheet, (left, 0))
+        left += sheet.width
+    ImageDraw.Draw(whole).text((6, HEIGHT + 6), caption, fill="black")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    whole.save(target)
+
+
+def _boxed(photograph: Path, faces: list[list[int]]) -> Image.Image:
     with Image.open(photograph) as source:
         picture = source.convert("RGB")
-    sheet = Image.new("RGB", (picture.width, picture.height + 24), "white")
-    sheet.paste(picture)
-    pen = ImageDraw.Draw(sheet)
+    pen = ImageDraw.Draw(picture)
     for x, y, width, height in faces:
         pen.rectangle((x, y, x + width, y + height), outline=(0, 220, 0), width=4)
-    pen.text((6, picture.height + 6), caption, fill="black")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(target)
+    return picture.resize((round(picture.width * HEIGHT / picture.height), HEIGHT))

@@ -39,7 +39,7 @@ def detect(host: str, port: int, photographs: Sequence[Path], passes: int = 2) -
             faces[photograph.name] = json.loads(body)["faces"]
     seconds = time.monotonic() - begin
     connection.close()
-    return Round(len(photographs) * passes / seconds, faces)
+    return Round(len(photographs) * passes / seconds if passes else 0.0, faces)
 
 
 def results(host: str, port: int) -> list[dict[str, object]]:
