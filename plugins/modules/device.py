@@ -70,7 +70,7 @@ options:
       cluster_uid:
         description:
           - Uid of the namespace C(kube-system) of the cluster that the device belongs to. Another one is refused from
-            then on.
+            then on. An empty text forgets it.
         type: str
   name:
     description: As in O(devices[].name), for a single device.

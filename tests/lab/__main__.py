@@ -12,12 +12,15 @@ import contextlib
 import os
 import shutil
 import signal
+from pathlib import Path
 
 from . import doctor, hosts, machine, mirror, programs, settings
 from .engine import Engine
 from .images import Builder
 from .settings import Settings, SettingsError
 from .steps import LabError, locked, run, say, step
+
+BUILD = Path(__file__).parents[2] / "build"
 
 
 def up(lab: Settings, arguments: argparse.Namespace) -> None:
@@ -51,6 +54,9 @@ def up(lab: Settings, arguments: argparse.Namespace) -> None:
 
 def down(lab: Settings, arguments: argparse.Namespace) -> None:
     """Removes the lab; with the last lab go the engine and all changes on the machine."""
+    # What the playbooks wrote about its cluster (inventories/lab); the next lab of this name has another one.
+    for name in ("kubeconfig", "catalog.sqlite"):
+        (BUILD / lab.name / name).unlink(missing_ok=True)
     if not lab.root.exists():
         say("nothing to remove")
         return

@@ -177,6 +177,9 @@ def _expires(name: str, text: str) -> str:
 def _cluster_uid(row: Device, uid: str) -> str:
     if uid and row.cluster_uid and uid != row.cluster_uid:
         why = f"device {row.name} belongs to the cluster {row.cluster_uid}, where its volumes and apps are"
-        fix = "Connect to that cluster; or take the device out of it first (playbook kraf.edge.device_remove)"
+        fix = (
+            "Connect to that cluster, or take the device out of it first (playbook kraf.edge.device_remove); "
+            "where it is gone for good, set the device's cluster_uid to an empty text (module kraf.edge.device)"
+        )
         raise KrafError("cluster", uid, why, fix)
     return uid
