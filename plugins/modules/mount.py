@@ -134,7 +134,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.kraf.edge.plugins.module_utils.core import module as frame
 from ansible_collections.kraf.edge.plugins.module_utils.core import names
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import caches, davfs, mounts
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import caches, davfs, mounts, points
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.run import run
 
 if TYPE_CHECKING:
@@ -164,6 +164,10 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     path = options["path"] or f"/srv/kraf/{name}"
     result = {"mount_point": path, "quarantined": caches.quarantined(name)}
     if options["state"] == "absent":
+        other = next((one for one in mounts.load_all() if one.path == path and one.name != name), None)
+        if other:
+            why = f"the volume {other.name} is mounted there"
+            raise KrafError(f"mount point of {name}", path, why, f"Name {other.name}, or leave the path out")
         there = any(one.name == name for one in mounts.load_all()) or mounts.mounted(path)
         if there and not module.check_mode:
             mounts.absent(name, path, options["timeout"])
@@ -173,13 +177,11 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         name=name, path=path, cache_dir=options["cache_dir"] or "", **{key: options[key] for key in fields}
     )
     davfs.validate(mount)
+    points.check(name, path, mounts.load_all())
     caches.check(mount)
     if module.check_mode:
         differed = mounts.differing(mount, options["password"])
         return {**result, "differed": differed, "changed": bool(differed)}
-    before = next((one for one in mounts.load_all() if one.name == name), None)
-    if before and before.path != path:
-        raise KrafError(f"mount {name}", path, f"it is at {before.path}", "Remove it there first (state: absent)")
     differed = mounts.ensure(mount, options["password"], options["timeout"])
     if options["canary"] == "always" or (differed and options["canary"] == "changed"):
         mounts.canary(mount, options["password"], options["timeout"])

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import KrafError
-from . import caches, davfs, files, units
+from . import caches, davfs, files, points, units
 from .davfs import Mount
 from .run import run
 
@@ -97,14 +97,10 @@ def _protect(mount: Mount) -> None:
     """Nothing can be written below the mount point while nothing is mounted there: it belongs to nobody and, where the
     file system can, is immutable even for root."""
     path = Path(mount.path)
-    table = Path("/proc/self/mounts").read_text()
-    if any(line.split(" ")[1] == mount.path for line in table.splitlines()):
+    if points.kinds_at(mount.path):
         return
     files.make_directory(path)
-    hidden = sorted(os.listdir(path))
-    if hidden:
-        why = f"it holds {len(hidden)} entries ({', '.join(hidden[:3])}) that a mount would hide"
-        raise KrafError("mount point", mount.path, why, "Move them away first")
+    points.check(mount.name, mount.path, load_all())
     if path.stat().st_mode & 0o777:
         immutable(path, False)
         path.chmod(0)
