@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Mount points: whether a volume may be mounted at a path. Reads only, so it can be asked before anything is changed."""
+"""Mount points: whether a volume may be mounted at a path. Only reads: it is asked before anything is changed."""
 
 from __future__ import annotations
 
