@@ -17,7 +17,8 @@ from . import access
 # Bash alone: not every host has curl.
 PROBE = """
 answers() {{
-    timeout 2 bash -c "exec 3<>/dev/tcp/$1/{port} && printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q ^ok <&3" 2>/dev/null
+    timeout 2 bash -c "exec 3<>/dev/tcp/$1/{port}
+        printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3 && grep -q ^ok <&3" 2>/dev/null
 }}
 """
 STOP = """
