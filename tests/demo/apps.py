@@ -82,3 +82,8 @@ class Move:
             "wait_floor_ratio": ratio,
             "seconds": self.played.seconds,
         }
+
+    def told(self) -> str:
+        """What clients saw, in a line."""
+        failed = f"{self.seen.failed} failed {self.seen.reasons or ''}".rstrip()
+        return f"{self.seen.requests} requests, {failed}, longest wait {self.seen.longest_wait_seconds} s"

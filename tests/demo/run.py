@@ -38,7 +38,7 @@ def app(progress: Progress, photographs: list[Path]) -> dict[str, Any]:
         there = FACES.move(progress, "edge")
         time.sleep(2)
     to_edge = Move(there, clients.window(there.begin, there.end), floor.to_edge_seconds)
-    progress.say(f"  {told(to_edge)}")
+    progress.say(f"  {to_edge.told()}")
     at_edge = speed.detect(host, FACES.port, photographs)
     progress.say(f"  at the edge: {at_edge.images_per_second:.2f} images/s")
     rows_before = speed.results(host, FACES.port)
@@ -47,7 +47,7 @@ def app(progress: Progress, photographs: list[Path]) -> dict[str, Any]:
         back = FACES.move(progress, "device")
         time.sleep(2)
     to_device = Move(back, clients.window(back.begin, back.end), floor.to_device_seconds)
-    progress.say(f"  {told(to_device)}")
+    progress.say(f"  {to_device.told()}")
     rows_after = speed.results(host, FACES.port)
     again = speed.detect(host, FACES.port, photographs, passes=0)
     found = {photograph: at_edge.faces[photograph.name] for photograph in photographs}
@@ -67,13 +67,6 @@ def app(progress: Progress, photographs: list[Path]) -> dict[str, Any]:
         "results_per_photograph_equal": on_device.faces == at_edge.faces == again.faces,
         "results_kept": {"at_the_edge": len(rows_before), "back_and_equal": rows_after == rows_before},
     }
-
-
-def told(move: Move) -> str:
-    """What clients saw, in a line."""
-    seen = move.seen
-    failed = f"{seen.failed} failed {seen.reasons or ''}".rstrip()
-    return f"{seen.requests} requests, {failed}, longest wait {seen.longest_wait_seconds} s"
 
 
 NOTES = {

@@ -1,0 +1,60 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Migrations there and back under the eyes of clients, beside the floor of the same run."""
+
+from __future__ import annotations
+
+import time
+
+from tests.demo import disk, floors, image
+from tests.demo.apps import DEVICE, FACES, GLANCE, App, Move
+from tests.demo.progress import Progress
+
+from .rows import Row
+
+APPS = {"stateful": FACES, "stateless": GLANCE}
+
+
+def rows(progress: Progress) -> list[Row]:
+    """The figures of migrations."""
+    reference = image.publish()
+    result: list[Row] = []
+    for kind, app in APPS.items():
+        app.start(progress, reference)
+        app.move(progress, "device")
+        with app.clients():
+            progress.say("the floors, while clients poll ...")
+            floor = floors.measure(DEVICE, disk.NODE, reference)
+        result += _there_and_back(progress, kind, app, floor)
+    return result
+
+
+def _there_and_back(progress: Progress, kind: str, app: App, floor: floors.Floors) -> list[Row]:
+    result: list[Row] = []
+    limits = {"edge": floor.to_edge_seconds, "device": floor.to_device_seconds}
+    for to, seconds in limits.items():
+        with app.clients() as clients:
+            time.sleep(2)
+            played = app.move(progress, to)
+            time.sleep(2)
+        move = Move(played, clients.window(played.begin, played.end), seconds)
+        progress.say(f"  {move.told()}")
+        seen, name = move.seen, f"{kind}_to_{to}"
+        reasons = ", ".join(f"{count} {reason}" for reason, count in seen.reasons.items())
+        result += [
+            Row(
+                f"{name}_requests",
+                seen.requests,
+                1000,
+                most=False,
+                note=f"while the playbook ran, {played.seconds:.1f} s",
+            ),
+            Row(f"{name}_failed", seen.failed, 0, note=reasons),
+            Row(f"{name}_longest_wait_seconds", seen.longest_wait_seconds),
+            Row(f"{name}_floor_seconds", seconds, note="the one side stopped, the other started by hand, same clients"),
+            Row(f"{name}_wait_floor_ratio", seen.longest_wait_seconds / seconds, 2),
+            Row(f"{name}_longest_gap_seconds", seen.longest_client_gap_seconds, note="in which nobody had an answer"),
+            Row(f"{name}_kept_connection_cuts", seen.kept_connection_cuts, note="of the one that is kept open"),
+        ]
+    return result
