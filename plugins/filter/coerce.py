@@ -13,6 +13,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.kraf.edge.plugins.module_utils.catalog import status
 from ansible_collections.kraf.edge.plugins.module_utils.core import coerce
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.placement import summary
 
 
 def as_list(value: Any) -> list[Any]:
@@ -37,4 +38,10 @@ class FilterModule:
     """Ansible asks this class."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"as_list": as_list, "as_bool": as_bool, "printable": printable, "status": status.lines}
+        return {
+            "as_list": as_list,
+            "as_bool": as_bool,
+            "moves": summary.lines,
+            "printable": printable,
+            "status": status.lines,
+        }

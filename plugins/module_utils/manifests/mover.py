@@ -198,6 +198,8 @@ def pod(mover: Mover) -> dict[str, Any]:
             "limits": {"cpu": "1", "memory": "256Mi"},
         },
         "securityContext": {
+            "runAsUser": 0,
+            "runAsGroup": 0,
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"], "add": list(CAPABILITIES)},
         },

@@ -77,13 +77,6 @@ def inspect_image(image: str) -> dict[str, Any] | None:
     return answer if status == 200 and isinstance(answer, dict) else None
 
 
-def bridge_address() -> str:
-    """Address of the host on Docker's default bridge; "" when there is none."""
-    status, answer = call("GET", "/networks/bridge")
-    pools = ((answer or {}).get("IPAM") or {}).get("Config") or [] if status == 200 else []
-    return next((str(pool["Gateway"]) for pool in pools if pool.get("Gateway")), "")
-
-
 def stop(name: str, timeout: int = 10) -> bool:
     """Stop a container, killed after ``timeout`` seconds; False when it did not run."""
     path = f"/containers/{quote(name, safe='')}/stop?t={int(timeout)}"

@@ -18,6 +18,7 @@ from typing import cast
 
 from ..core.errors import KrafError
 from ..core.names import DOOR_DOMAIN
+from . import redirect
 
 TLS = Path("/etc/kraf/tls")
 CA, PAIR = TLS / "ca.crt", TLS / "device.pem"
@@ -207,13 +208,14 @@ def _stays_open(doors: Sequence[str], sni: str) -> str:
         return str(error) or type(error).__name__
 
 
-def probe_device(address: str, path: str, limit: float) -> None:
+def probe_device(address: str, path: str, limit: float, direct: bool = True) -> None:
     """Wait until the app on the device answers.
 
     Args:
         address: ip:port.
         path: of the app's own probe; empty asks the port only.
         limit: seconds.
+        direct: ask the app itself, past the forward that may hold its port; False asks as a client does.
 
     Raises:
         KrafError: with the last answer.
@@ -221,10 +223,8 @@ def probe_device(address: str, path: str, limit: float) -> None:
     host, _, port = address.rpartition(":")
     end, said = time.monotonic() + limit, "nothing yet"
     while time.monotonic() < end:
-        if path:
-            said = answers(http.client.HTTPConnection(host, int(port), timeout=2.0), path)
-        else:
-            said = _opens(host, int(port))
+        connection = _Local(host, int(port), 2.0, direct)
+        said = answers(connection, path) if path else _opens(connection)
         if not said:
             return
         time.sleep(0.05)
@@ -232,16 +232,33 @@ def probe_device(address: str, path: str, limit: float) -> None:
     raise KrafError("app on the device", address, f"it did not answer within {limit:g} s: {said}", fix)
 
 
-def _opens(host: str, port: int) -> str:
+class _Local(http.client.HTTPConnection):
+    """To the device itself; marked, so that no rule of a forward takes it elsewhere."""
+
+    def __init__(self, host: str, port: int, timeout: float, direct: bool) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._direct = direct
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if self._direct:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, redirect.MARK)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect((self.host, self.port))
+
+
+def _opens(connection: _Local) -> str:
     try:
-        with socket.create_connection((host, port), 2.0) as connection:
-            connection.settimeout(0.2)
-            # Docker's userland proxy accepts for an app that does not, and closes at once.
-            return "" if connection.recv(1) else "it closes the connection"
+        connection.connect()
+        connection.sock.settimeout(0.2)
+        # Docker's userland proxy accepts for an app that does not, and closes at once.
+        return "" if connection.sock.recv(1) else "it closes the connection"
     except socket.timeout:
         return ""
     except OSError as error:
         return str(error)
+    finally:
+        connection.close()
 
 
 @contextlib.contextmanager

@@ -126,7 +126,7 @@ def device_address(container: str, port: int) -> str:
     found = docker.describe(container)
     for one in found.ports:
         if one["port"] == port and one["device_port"]:
-            address = one["address"] if one["address"] not in ANY else docker.bridge_address() or "127.0.0.1"
+            address = one["address"] if one["address"] not in ANY else "127.0.0.1"
             return f"{address}:{one['device_port']}"
     why = f"the container publishes no port {port}"
     raise KrafError(f"container {container}", port, why, "Correct the app's ports in the catalog")
@@ -233,6 +233,7 @@ def move_to_edge(task: Task) -> dict[str, Any]:
         forward.release(task.app, EDGE)
         clock.mark("released")
         record = placement.save(replace(record, owner=EDGE, epoch=task.epoch + 1, phase=IDLE))
+        box.put("answers")
         return _finish(task, record, clock, {"cut": drained.cut, "ended": drained.ended})
 
 
@@ -291,6 +292,7 @@ def move_to_device(task: Task) -> dict[str, Any]:
         forward.release(task.app, DEVICE)
         clock.mark("released")
         record = placement.save(replace(record, owner=DEVICE, epoch=task.epoch + 1, phase=IDLE))
+        box.put("answers")
         return _finish(task, record, clock, {"cut": drained.cut, "ended": drained.ended})
 
 
@@ -430,7 +432,7 @@ def mismatch(task: Task, record: Record) -> KrafError:
 
 def _finish(task: Task, record: Record, clock: Clock, more: dict[str, Any]) -> dict[str, Any]:
     """What has to be cleared up, and the app's answer through the device's own port."""
-    door.probe_device(client_address(task.app, task.port), task.probe, task.limit)
+    door.probe_device(client_address(task.app, task.port), task.probe, task.limit, direct=False)
     clock.mark("confirmed")
     deadman.clear(task.app)
     tree.forget(task.app)

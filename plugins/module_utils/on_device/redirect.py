@@ -17,6 +17,8 @@ from .run import check, run
 
 TABLE = "inet kraf_forward"
 PRIORITY = -110
+MARK = 0x6B72
+"""Mark of connections that go past the rules: a probe that asks the app itself."""
 
 
 def render(forwards: Sequence[Forward], user: str) -> str:
@@ -34,6 +36,7 @@ table {TABLE} {{
     chain output {{
         type nat hook output priority {PRIORITY}; policy accept;
         meta skuid {user} return
+        meta mark {MARK:#010x} return
 {body}    }}
 }}
 """
@@ -47,9 +50,15 @@ def _rule(forward: Forward) -> str:
 def loaded(text: str) -> bool:
     """Whether the kernel has the rules of this text."""
     listed = run(["nft", "--stateless", "list", "table", *TABLE.split()], 10)
-    wanted = [line.strip() for line in text.splitlines() if "redirect to" in line]
-    found = [line.strip() for line in listed.stdout.splitlines() if "redirect to" in line]
-    return listed.ok and found == wanted
+    return listed.ok and _rules(listed.stdout) == _rules(text)
+
+
+def _rules(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines()]
+    # A user is listed by name or by number, as nft pleases.
+    return [
+        line for line in lines if "redirect to" in line or (line.startswith("meta mark") and line.endswith("return"))
+    ]
 
 
 def apply(text: str) -> bool:

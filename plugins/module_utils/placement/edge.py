@@ -1,0 +1,190 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An app's workload at the edge: there, gone, its gate opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..catalog.records import App
+from ..cluster.client import Cluster
+from ..cluster.converge import converge
+from ..cluster.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, SERVICE, STATEFUL_SET, Kind
+from ..core import names
+from ..core.errors import KrafError
+from ..manifests import workload as manifest
+from ..manifests.workload import EPOCH_ANNOTATION, GATE, TREE_ANNOTATION, Workload
+
+Object = dict[str, Any]
+UNUSABLE = (
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What there is of an app at the edge.
+
+    Attributes:
+        workload: epoch of the workload object; 0 is none. ``tree`` is the tree that it uses.
+        pod: epoch of its pod object; 0 is none.
+        passed: whether the pod's gate has let the app start.
+        node: of the pod.
+    """
+
+    workload: int = 0
+    tree: int = 0
+    pod: int = 0
+    passed: bool = False
+    node: str = ""
+
+
+class Edge:
+    """One app at the edge.
+
+    Args:
+        cluster: where.
+        app: its row in the catalog.
+        device_uid: uid of its device.
+    """
+
+    def __init__(self, cluster: Cluster, app: App, device_uid: str) -> None:
+        self._cluster = cluster
+        self._app = app
+        self._uid = device_uid
+        self.namespace = names.namespace(app.device)
+        self.name = names.workload(app.name)
+        self.kind: Kind = DEPLOYMENT if app.overlap else STATEFUL_SET
+
+    def look(self) -> Seen:
+        """Read workload and pod."""
+        found = self._cluster.get(self.kind, self.name, self.namespace)
+        pods = self._cluster.list(POD, self.namespace, manifest.selector(self._app))
+        marks = (found or {}).get("metadata", {}).get("annotations") or {}
+        pod = pods[0] if pods else None
+        return Seen(
+            int(marks.get(EPOCH_ANNOTATION) or (1 if found else 0)),
+            int(marks.get(TREE_ANNOTATION) or 0),
+            _epoch(pod) if pod else 0,
+            any(_passed(one) for one in pods),
+            str((pod or {}).get("spec", {}).get("nodeName") or ""),
+        )
+
+    def place(self, workload: Workload, before: int, limit: float) -> None:
+        """Make the workload; one of another epoch is taken away first.
+
+        Args:
+            workload: what is wanted.
+            before: epoch of the workload that is there; 0 is none.
+            limit: seconds for the one before to be gone.
+        """
+        if before not in (0, workload.epoch):
+            self.stop()
+            self.gone(limit)
+        converge(self._cluster, manifest.objects(workload), False)
+
+    def scheduled(self, epoch: int, limit: float) -> str:
+        """Wait until the pod has a node; its name."""
+        pod = self._cluster.wait(POD, f"{self.name}-0", self.namespace, lambda one: _on_node(one, epoch), limit)
+        return str((pod or {})["spec"]["nodeName"])
+
+    def gated(self, epoch: int, limit: float) -> None:
+        """Wait until the pod stands at its gate, so that only the gate is left to be opened."""
+        self._cluster.wait(POD, f"{self.name}-0", self.namespace, lambda one: _at_gate(one, epoch), limit)
+
+    def open_gate(self, epoch: int, run: int, there: bool) -> None:
+        """The marker of an app without a volume: for pods to come, and for the one that waits.
+
+        Args:
+            epoch: for whose pods the gate opens.
+            run: number of this run.
+            there: whether a pod of this epoch waits.
+
+        Raises:
+            KrafError: when a later run has written it.
+        """
+        name = manifest.gate_name(self._app)
+        found = self._cluster.get(CONFIG_MAP, name, self.namespace)
+        wrote = int((((found or {}).get("data") or {}).get("epoch") or "0 0").split()[1])
+        if wrote > run:
+            raise KrafError(f"marker {name}", None, f"it is of run {wrote}, this is run {run}", "See what that run did")
+        version = found["metadata"]["resourceVersion"] if found else ""
+        self._cluster.apply(manifest.fence(self._app, self._uid, epoch, run), resource_version=version)
+        if there:
+            command = ["sh", "-c", f"echo {epoch:d} {run:d} >{manifest.GATE_ROOT}/epoch"]
+            self._cluster.exec(f"{self.name}-0", self.namespace, command, GATE)
+
+    def ready(self, epoch: int, limit: float) -> None:
+        """Wait until the app is ready as Kubernetes sees it.
+
+        Raises:
+            KrafError: at the limit, or at once for what no waiting mends.
+        """
+        found = self._cluster.wait(self.kind, self.name, self.namespace, lambda one: _is_ready(one, epoch), limit)
+        if found is None:
+            raise KrafError(f"app {self._app.key} at the edge", None, "its workload is gone", "Run it again")
+
+    def stop(self) -> None:
+        """Delete the workload and its pod, with the time that the app has to end; ``gone`` waits for it."""
+        self._cluster.delete(self.kind, self.name, self.namespace)
+        if self.kind is STATEFUL_SET:
+            # The garbage collector would do it, too, some time later.
+            self._cluster.delete(POD, f"{self.name}-0", self.namespace)
+
+    def gone(self, limit: float) -> None:
+        """Wait until no pod object is left: only then nothing of it runs.
+
+        Raises:
+            KrafError: when one still is there; the node may be away.
+        """
+        if self.kind is STATEFUL_SET:
+            self._cluster.wait(POD, f"{self.name}-0", self.namespace, lambda one: one is None, limit)
+            return
+        for pod in self._cluster.list(POD, self.namespace, manifest.selector(self._app)):
+            self._cluster.wait(POD, pod["metadata"]["name"], self.namespace, lambda one: one is None, limit)
+
+    def clear(self) -> None:
+        """Remove what only a workload needs: Service, values of the environment, marker."""
+        self._cluster.delete(SERVICE, self.name, self.namespace)
+        self._cluster.delete(SECRET, manifest.secret_name(self._app), self.namespace)
+        if not self._app.data and not self._app.overlap:
+            self._cluster.delete(CONFIG_MAP, manifest.gate_name(self._app), self.namespace)
+
+
+def _epoch(pod: Mapping[str, Any]) -> int:
+    return int((pod["metadata"].get("annotations") or {}).get(EPOCH_ANNOTATION) or 1)
+
+
+def _on_node(pod: Object | None, epoch: int) -> bool:
+    return pod is not None and _epoch(pod) == epoch and bool(pod["spec"].get("nodeName"))
+
+
+def _gate(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    statuses = (pod.get("status") or {}).get("initContainerStatuses") or []
+    return next((one.get("state") or {} for one in statuses if one["name"] == GATE), {})
+
+
+def _at_gate(pod: Object | None, epoch: int) -> bool:
+    return pod is not None and _epoch(pod) == epoch and bool(set(_gate(pod)) & {"running", "terminated"})
+
+
+def _passed(pod: Mapping[str, Any]) -> bool:
+    """Whether the app itself may have started; a pod without a gate always may."""
+    names_ = [one["name"] for one in pod["spec"].get("initContainers") or []]
+    return GATE not in names_ or "terminated" in _gate(pod)
+
+
+def _is_ready(found: Object | None, epoch: int) -> bool:
+    if found is None:
+        return True
+    marks, status = found["metadata"].get("annotations") or {}, found.get("status") or {}
+    fresh = int(status.get("observedGeneration") or 0) >= int(found["metadata"].get("generation") or 0)
+    return fresh and marks.get(EPOCH_ANNOTATION) == str(epoch) and int(status.get("readyReplicas") or 0) >= 1

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One app on its way: all that the steps of a run share."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from ..catalog.records import App, Device
+from ..cluster.client import Cluster
+from ..cluster.kinds import CONFIG_MAP
+from ..core import names
+from ..core.errors import KrafError
+from ..manifests import mover as mover_manifest
+from .edge import Seen
+from .records import Placement
+
+DeviceCall = Callable[..., dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a run waits, in seconds, and how large a new volume is made, in bytes."""
+
+    lock: float = 60.0
+    wait: float = 180.0
+    hold: float = 60.0
+    copy: float = 3600.0
+    drain: float = 1.0
+    deadman: int = 120
+    volume_bytes: int = 2 * 2**30
+    storage_class: str = ""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a run needs to know of the cluster, from the ConfigMap that the roles leave there."""
+
+    doors: tuple[str, ...]
+    image: str
+    registry: str
+    architectures: tuple[str, ...]
+
+
+def site(cluster: Cluster) -> Site:
+    """Read it.
+
+    Raises:
+        KrafError: when the roles did not get that far.
+    """
+    found = (cluster.get(CONFIG_MAP, "kraf-cluster", names.SYSTEM_NAMESPACE) or {}).get("data") or {}
+    missing = [
+        key for key in ("door_addresses", "image_edge", "registry_address", "architectures") if not found.get(key)
+    ]
+    if missing:
+        why = f"its ConfigMap kraf-cluster lacks {', '.join(missing)}"
+        raise KrafError("cluster", cluster.server, why, "Run the playbook kraf.edge.cluster")
+    return Site(
+        tuple(found["door_addresses"].split(",")),
+        found["image_edge"],
+        found["registry_address"],
+        tuple(found["architectures"].split(",")),
+    )
+
+
+class Background(threading.Thread):
+    """A call to the device that goes on while the controller does its part."""
+
+    def __init__(self, call: Callable[[], dict[str, Any]]) -> None:
+        super().__init__(daemon=True)
+        self._call = call
+        self._result: dict[str, Any] = {}
+        self._error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Make the call."""
+        try:
+            self._result = self._call()
+        except Exception as error:  # told to whoever waits for it
+            self._error = error
+
+    def check(self) -> None:
+        """Raise what the call raised, or that it ended too early."""
+        if not self.is_alive():
+            self.result(0)
+
+    def result(self, limit: float) -> dict[str, Any]:
+        """What the call returned.
+
+        Raises:
+            KrafError: when it takes longer than ``limit`` seconds; else what the call raised.
+        """
+        self.join(limit)
+        if self.is_alive():
+            raise KrafError("device", None, f"its part of the move did not end within {limit:g} s", "Run it again")
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+@dataclass
+class Job:
+    """One app on its way.
+
+    Attributes:
+        to: the side that is to own it.
+        holder: names this run for others.
+        call: runs the module app_handover on the device: step, then its options.
+        placement: as last read or written.
+        look: what the device said last.
+        seen: what was last seen at the edge.
+        run: number of this run, from the Lease.
+        epoch: of the Placement when the run had settled.
+        tree: the good tree at the edge at that time.
+        token: shared by mover and device for this run.
+        background: the device's part of the move.
+        report: portability of what runs.
+    """
+
+    cluster: Cluster
+    app: App
+    device: Device
+    to: str
+    holder: str
+    site: Site
+    limits: Limits
+    call: DeviceCall
+    placement: Placement | None = None
+    look: dict[str, Any] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
+    run: int = 0
+    epoch: int = 0
+    tree: int = 0
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    background: Background | None = None
+    report: list[dict[str, str]] = field(default_factory=list)
+    image: str = ""
+    clock: dict[str, float] = field(default_factory=dict)
+    held_seconds: float = 0.0
+
+    @property
+    def placed(self) -> Placement:
+        """The Placement, which is there from the lock on."""
+        return self.placement or Placement()
+
+    @property
+    def container(self) -> str:
+        """The app's container on the device."""
+        return self.app.container or self.app.name
+
+    @property
+    def found(self) -> Mapping[str, Any]:
+        """The container as the device describes it.
+
+        Raises:
+            KrafError: when there is none.
+        """
+        found = self.look.get("container")
+        if not found:
+            why, fix = (
+                "the device has none of this name",
+                "Create it again from its image, stopped, or correct the catalog",
+            )
+            raise KrafError(f"container of app {self.app.key}", self.container, why, fix)
+        return dict(found)
+
+    def on_device(self, step: str, owner: str = "", epoch: int = 0) -> dict[str, Any]:
+        """One step on the device, for this run."""
+        app = self.app
+        port = app.ports[0]
+        probe = app.probe.path if app.probe and app.probe.port == port.port else ""
+        data = (self.look.get("container") or {}).get("data") or {}
+        folders = {name: one["folder"] for name, one in data.items() if one["folder"]}
+        for name, folder in (self.look.get("record") or {}).get("data") or []:
+            folders.setdefault(name, folder)
+        mover, service = names.mover(app.name), names.workload(app.name)
+        return self.call(
+            step,
+            app=app.name,
+            container=self.container,
+            owner=owner or None,
+            epoch=epoch or self.epoch,
+            fence=self.run,
+            data=[{"name": name, "path": folder} for name, folder in sorted(folders.items())],
+            good_tree=self.tree,
+            port=port.device_port,
+            container_port=port.port,
+            probe=probe,
+            doors=list(self.site.doors),
+            sni=names.door_name(port.port, service, app.device),
+            box_sni=names.door_name(mover_manifest.BOX_PORT, mover, app.device),
+            rsync_sni=names.door_name(mover_manifest.RSYNC_PORT, mover, app.device),
+            token=self.token,
+            overlap=app.overlap,
+            drain_seconds=self.limits.drain,
+            deadman_seconds=self.limits.deadman,
+            limit=self.limits.hold,
+            copy_limit=self.limits.copy,
+        )

@@ -1,0 +1,164 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The mover of one run: started, spoken to, removed. Its box is where controller and device meet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Callable
+
+from ..cluster.client import Cluster
+from ..cluster.converge import converge
+from ..cluster.errors import ClusterError
+from ..cluster.kinds import CONFIG_MAP, POD, SECRET, SERVICE
+from ..core import names
+from ..core.errors import KrafError
+from ..manifests import mover as manifest
+from ..manifests.mover import BOX, CONTAINER, MARK, PURGE, ROOT, Mover
+
+SLICE = 5.0
+"""Seconds that one wait inside the pod takes at most: in between, this side looks whether the device still works."""
+
+# $1: file to leave, may be empty, $2: its content, $3: fiftieths of a second to wait, then the files to wait for.
+_TALK = f"""\
+set -eu
+dir={BOX}/files/$(cat /kraf/secret/token)
+put=$1 text=$2 left=$3
+shift 3
+if [ -n "$put" ]; then printf %s "$text" >"$dir/.$put"; chmod 644 "$dir/.$put"; mv "$dir/.$put" "$dir/$put"; fi
+[ $# -gt 0 ] || exit 0
+while [ "$left" -gt 0 ]; do
+  for name in "$@"; do
+    if [ -e "$dir/$name" ]; then printf '%s\\n' "$name"; cat "$dir/$name"; exit 0; fi
+  done
+  left=$((left - 1))
+  sleep 0.02
+done
+exit 4
+"""
+
+
+class MoverPod:
+    """The mover of one run.
+
+    Args:
+        cluster: where.
+        mover: what is wanted.
+    """
+
+    def __init__(self, cluster: Cluster, mover: Mover) -> None:
+        self._cluster = cluster
+        self.mover = mover
+
+    def start(self, limit: float) -> str:
+        """Start it, in place of any earlier run's; wait until it serves and the app's image is on its node.
+
+        Returns:
+            The node on which it runs.
+
+        Raises:
+            KrafError: when the node cannot pull the app's image, or the pod does not start in time.
+        """
+        place = self.mover.name, self.mover.namespace
+        found = self._cluster.get(POD, *place)
+        run = ((found or {}).get("metadata", {}).get("annotations") or {}).get(manifest.RUN_ANNOTATION)
+        if found is not None and run != str(self.mover.run):
+            # Not by force: what it copies must have ended before another one copies.
+            self._cluster.delete(POD, *place)
+            self._cluster.wait(POD, *place, lambda pod: pod is None, limit)
+        converge(self._cluster, manifest.objects(self.mover), False)
+        end = time.monotonic() + limit
+        pod = self._cluster.wait(POD, *place, self._serves, limit)
+        while self.mover.app_image:
+            said = manifest.pulled(pod or {})
+            if said == manifest.THERE:
+                break
+            if said != manifest.WAITING:
+                fix = "Name an image that the nodes can pull (images of the app), or remove it and let the device push"
+                raise KrafError("image of the app at the edge", self.mover.app_image, said, fix)
+            pod = self._cluster.wait(
+                POD, *place, lambda one: manifest.pulled(one or {}) != manifest.WAITING, end - time.monotonic()
+            )
+        return str((pod or {}).get("spec", {}).get("nodeName") or "")
+
+    def _serves(self, pod: dict[str, Any] | None) -> bool:
+        statuses = ((pod or {}).get("status") or {}).get("containerStatuses") or []
+        state: dict[str, Any] = next((one.get("state") or {} for one in statuses if one["name"] == CONTAINER), {})
+        if "terminated" in state:
+            said = self._cluster.logs(self.mover.name, self.mover.namespace, CONTAINER).strip()
+            why = f"it ended with {state['terminated'].get('exitCode')}: {said}"
+            raise ClusterError("mover at the edge", self.mover.name, why, "Run it again")
+        return "running" in state
+
+    def say(self, name: str, text: str = "") -> None:
+        """Leave a file in the box."""
+        self._run("sh", "-c", _TALK, "box", name, text, "0")
+
+    def wait(self, names_: Sequence[str], limit: float, alive: Callable[[], None], put: str = "") -> tuple[str, str]:
+        """Wait for one of these files, or for word that the device has failed.
+
+        Args:
+            names_: of the files.
+            limit: seconds.
+            alive: raises when there is nothing to wait for any more.
+            put: a file to leave first.
+
+        Returns:
+            Name and content of the file that is there.
+
+        Raises:
+            KrafError: at the limit, or with what the device said when it failed.
+        """
+        end = time.monotonic() + limit
+        while True:
+            ticks = int(min(SLICE, max(0.02, end - time.monotonic())) * 50)
+            found = self._run("sh", "-c", _TALK, "box", put, "", str(ticks), *names_, "failed", expected=(0, 4))
+            put = ""
+            name, _newline, content = found.partition("\n")
+            if name == "failed":
+                alive()
+                raise KrafError(
+                    "migration", None, f"the device gave up: {content}", "See the reason, then run it again"
+                )
+            if name:
+                return name, content
+            alive()
+            if time.monotonic() >= end:
+                why = f"the device did not say {' or '.join(names_)} within {limit:g} s"
+                raise KrafError("migration", None, why, "See what the device is at, then run it again")
+
+    def mark(self, epoch: int, put: str = "") -> None:
+        """Write the marker that opens the gate of an epoch, then leave a file in the box: one request, clients wait."""
+        script = f"set -eu\n(\n{MARK})\nshift 2\n{_TALK}"
+        self._run("sh", "-c", script, "mark", str(epoch), str(self.mover.run), put, "", "0")
+
+    def bytes_of(self, tree: int) -> int:
+        """Bytes that a tree takes."""
+        return int(self._run("sh", "-c", f"du -s -B1 {ROOT}/$1 | cut -f1", "du", str(tree)).strip() or 0)
+
+    def purge(self, keep: int) -> None:
+        """Remove all trees but one."""
+        self._run("sh", "-c", PURGE, "purge", str(keep), str(self.mover.run))
+
+    def remove(self) -> None:
+        """Remove all that it is made of."""
+        remove(self._cluster, self.mover.device, self.mover.app)
+
+    def _run(self, *argv: str, expected: Sequence[int] = (0,)) -> str:
+        found = self._cluster.exec(self.mover.name, self.mover.namespace, argv, CONTAINER)
+        if found.rc not in expected:
+            said = found.stderr.decode("utf-8", "replace").strip()[-1000:]
+            raise ClusterError(
+                "mover at the edge", self.mover.name, said or f"it ended with {found.rc}", "Run it again"
+            )
+        return found.stdout.decode("utf-8", "replace")
+
+
+def remove(cluster: Cluster, device: str, app: str) -> bool:
+    """Remove a mover, whoever started it; whether there was one."""
+    place = names.mover(app), names.namespace(device)
+    kinds = (POD, SERVICE, CONFIG_MAP, SECRET)
+    return bool(sum(cluster.delete(kind, *place) for kind in kinds))

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The resources Placement and Migration of one app: who owns it, and the account of a change of owner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from ..cluster.client import Cluster
+from ..cluster.errors import AlreadyExists, Conflict
+from ..cluster.kinds import MIGRATION, PLACEMENT
+from ..core import names
+from ..core.errors import KrafError
+from ..manifests.labels import check_owner, labels
+from ..migration.world import DEVICE
+
+MOVING, SETTLED = "Moving", "Settled"
+RUNNING, DONE, UNDONE, FAILED = "Running", "Done", "Undone", "Failed"
+MESSAGE = 4000
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A Placement as it was read.
+
+    Attributes:
+        owner: ``device`` or ``edge``.
+        epoch: number of the ownership.
+        tree: epoch of the good copy at the edge; 0 is none.
+        run: number of the run that last took the app in hand.
+        open: whether a run began something that none has brought to its end.
+        version: resourceVersion; a write on any other one is refused.
+    """
+
+    owner: str = DEVICE
+    epoch: int = 1
+    tree: int = 0
+    run: int = 0
+    open: bool = False
+    version: str = ""
+
+
+class Records:
+    """Placement and Migration of one app.
+
+    Args:
+        cluster: where.
+        device: name of the device; ``device_uid`` its uid.
+        app: name of the app.
+    """
+
+    def __init__(self, cluster: Cluster, device: str, device_uid: str, app: str) -> None:
+        self._cluster = cluster
+        self._app = app
+        self._device = device
+        self._uid = device_uid
+        self.namespace = names.namespace(device)
+        self.labels = labels(device, device_uid, app)
+
+    def read(self) -> Placement | None:
+        """The Placement; None when there is none.
+
+        Raises:
+            KrafError: when it is another device's.
+        """
+        found = self._cluster.get(PLACEMENT, self._app, self.namespace)
+        if found is None:
+            return None
+        check_owner(found, self._device, self._uid)
+        return _placement(found)
+
+    def create(self, overlap: bool) -> Placement:
+        """A first Placement: the device owns the app."""
+        metadata = {"name": self._app, "namespace": self.namespace, "labels": self.labels}
+        spec = {"device": self._device, "app": self._app, "owner": DEVICE, "epoch": 1, "tree": 0, "overlap": overlap}
+        wanted = {"apiVersion": PLACEMENT.api_version, "kind": PLACEMENT.kind, "metadata": metadata, "spec": spec}
+        try:
+            return _placement(self._cluster.create(wanted))
+        except AlreadyExists:
+            found = self.read()
+            if found is None:
+                raise
+            return found
+
+    def stamp(self, placement: Placement, run: int, holder: str) -> Placement:
+        """Take the app in hand: from here on an earlier run can commit nothing.
+
+        Raises:
+            KrafError: when a later run has done so.
+        """
+        if run < placement.run:
+            why = f"run {placement.run} has it in hand, this is run {run}"
+            raise KrafError(f"app {self._app}", None, why, "Nothing was changed; see what that run did")
+        return self._patch(placement, {"status": {"phase": MOVING, "run": run, "holder": holder}})
+
+    def commit(self, placement: Placement, owner: str, tree: int) -> Placement:
+        """Change the owner: the one write that decides."""
+        return self._patch(placement, {"spec": {"owner": owner, "epoch": placement.epoch + 1, "tree": tree}})
+
+    def close(self, placement: Placement) -> Placement:
+        """Nothing is left to be done."""
+        return self._patch(placement, {"status": {"phase": SETTLED}})
+
+    def _patch(self, placement: Placement, body: dict[str, Any]) -> Placement:
+        body["metadata"] = {"resourceVersion": placement.version}
+        try:
+            return _placement(self._cluster.patch(PLACEMENT, self._app, self.namespace, body))
+        except Conflict as error:
+            why = "another run has taken the app in hand since this one read it"
+            raise KrafError(f"app {self._app}", None, why, "Nothing more was changed; run it again") from error
+
+    def begin(self, to: str, epoch: int, holder: str, portability: list[dict[str, Any]]) -> None:
+        """The account of a change of owner, or a further try at the same."""
+        name = names.migration(self._app, epoch)
+        spec = {"device": self._device, "app": self._app, "to": to, "epoch": epoch}
+        status = {"result": RUNNING, "started": _now(), "holder": holder, "portability": portability[:100]}
+        wanted = {
+            "apiVersion": MIGRATION.api_version,
+            "kind": MIGRATION.kind,
+            "metadata": {"name": name, "namespace": self.namespace, "labels": self.labels},
+            "spec": spec,
+            "status": status,
+        }
+        try:
+            self._cluster.create(wanted)
+        except AlreadyExists:
+            body = {"spec": spec, "status": {**status, "finished": None, "message": None, "step": None}}
+            self._cluster.patch(MIGRATION, name, self.namespace, body)
+
+    def note(self, epoch: int, **status: Any) -> None:
+        """Add to the account."""
+        if "message" in status:
+            status["message"] = str(status["message"])[:MESSAGE]
+        if status.get("result") in (DONE, UNDONE, FAILED):
+            status["finished"] = _now()
+        name = names.migration(self._app, epoch)
+        self._cluster.patch(MIGRATION, name, self.namespace, {"status": status})
+
+
+def _placement(found: Mapping[str, Any]) -> Placement:
+    spec, status = found["spec"], found.get("status") or {}
+    return Placement(
+        owner=str(spec["owner"]),
+        epoch=int(spec["epoch"]),
+        tree=int(spec.get("tree") or 0),
+        run=int(status.get("run") or 0),
+        open=status.get("phase") == MOVING,
+        version=str(found["metadata"]["resourceVersion"]),
+    )
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

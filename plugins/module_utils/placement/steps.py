@@ -1,0 +1,336 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the rows of the protocol's table do: one method a row, by the row itself."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Callable
+
+from ..cluster.kinds import SECRET
+from ..core import names, sizes
+from ..core.errors import KrafError
+from ..manifests.mover import Mover
+from ..manifests.namespace import PULL_SECRET
+from ..manifests.volume import Volume
+from ..manifests.workload import Workload
+from ..migration import table
+from ..migration.table import Step
+from ..migration.world import DEVICE, EDGE
+from ..storage import volumes
+from ..storage.state import State, real, requested
+from . import image, portability
+from . import mover as movers
+from .edge import Edge
+from .job import Background, Job
+from .mover import MoverPod
+from .records import Records
+
+SLACK = 32 * 2**20
+"""Bytes that a volume needs beside the data: its file system's own, and what the app writes meanwhile."""
+
+
+class Steps:
+    """The steps of one run for one app.
+
+    Args:
+        job: what they share.
+        records: Placement and Migration of the app.
+        edge: the app at the edge.
+    """
+
+    def __init__(self, job: Job, records: Records, edge: Edge) -> None:
+        self.job, self.records, self.edge = job, records, edge
+        self.mover: MoverPod | None = None
+        self.perform: Mapping[Step, Callable[[], None]] = {
+            table.DESCRIBE: self.describe,
+            table.PREPARE_EDGE: self.prepare_edge,
+            table.PREPARE_DEVICE: self.prepare_device,
+            table.HOLD: lambda: self._await("held", put="go"),
+            table.STOP_DEVICE: lambda: self._await("halted"),
+            table.FENCE: lambda: self._mark(self.job.epoch + 1),
+            table.STOP_EDGE: self.edge.stop,
+            table.GONE: self._gone,
+            table.COPY: self.copy,
+            table.COMPARE: lambda: self._await("ready", put="disarm"),
+            table.COMMIT: self.commit,
+            table.START_EDGE: lambda: self._mark(self.job.epoch + 1, put="committed"),
+            table.READY_EDGE: lambda: self._await("answers"),
+            table.RELEASE_EDGE: self.join,
+            table.START_DEVICE: lambda: self._await("answers", put="committed"),
+            table.RELEASE_DEVICE: self.join,
+            table.CONFIRM: self.confirm,
+            table.PLACE: self.place,
+            table.OVER_START_EDGE: self.over_start_edge,
+            table.OVER_READY_EDGE: lambda: self.edge.ready(self.job.epoch + 1, self.job.limits.wait),
+            table.OVER_COMMIT: self.commit,
+            table.OVER_RELEASE_EDGE: lambda: self._take(self.job.on_device("switch", EDGE, self.job.epoch + 1)),
+            table.OVER_START_DEVICE: lambda: self._take(self.job.on_device("start_beside", EDGE)),
+            table.OVER_RELEASE_DEVICE: lambda: self._take(self.job.on_device("switch", DEVICE, self.job.epoch + 1)),
+            table.OVER_STOP_EDGE: self.edge.stop,
+            table.SETTLE_UNSCHEDULE: self.unschedule,
+            table.SETTLE_DEVICE: lambda: self._take(self.job.on_device("settle", DEVICE)),
+            table.SETTLE_FENCE_DEVICE: lambda: self._take(self.job.on_device("fence_off", EDGE)),
+            table.SETTLE_MARK: self.settle_mark,
+            table.SETTLE_SCHEDULE: self.settle_schedule,
+            table.SETTLE_READY: self.settle_ready,
+            table.SETTLE_RELEASE: lambda: self._take(self.job.on_device("settle", EDGE)),
+            table.SETTLE_CLOSE: self.close,
+            table.GIVE_BACK_HOLD: lambda: self._take(self.job.on_device("still_held", EDGE, self.job.epoch)),
+            table.GIVE_BACK_FENCE: lambda: self._mark(self.job.epoch + 2),
+            table.GIVE_BACK_STOP: self.edge.stop,
+            table.GIVE_BACK_COMMIT: lambda: self._commit(DEVICE, self.job.tree),
+            table.GIVE_BACK_UNSTART: lambda: self._take(self.job.on_device("still_held", DEVICE, self.job.epoch)),
+            table.GIVE_BACK_TO_EDGE: lambda: self._commit(EDGE, self.job.tree),
+        }
+
+    # -- before anything is changed ---------------------------------------------------------------------------------
+
+    def describe(self) -> None:
+        """What runs, and whether it can move.
+
+        Raises:
+            KrafError: naming what cannot.
+        """
+        job = self.job
+        missing = job.look.get("missing") or []
+        if missing:
+            fix = "Run the playbook kraf.edge.device for it"
+            raise KrafError(f"device {job.device.name}", None, f"it lacks {', '.join(missing)}", fix)
+        if job.app.kind != "service":
+            raise KrafError(
+                f"kind of app {job.app.key}", job.app.kind, "only services can move so far", "Leave it there"
+            )
+        job.report = portability.examine(job.app, job.found)
+        portability.refuse(job.app, job.report)
+        if job.to == EDGE:
+            choice = image.choose(job.app, job.found, job.site.architectures)
+            job.report.append(portability.row("image", portability.KEPT, choice.why))
+            self._room_at_edge()
+        else:
+            self._container_is_there()
+
+    def _container_is_there(self) -> None:
+        record = self.job.look.get("record") or {}
+        wanted, found = record.get("container_id"), self.job.found.get("id")
+        if wanted and wanted != found:
+            why = f"the one that was moved had the id {str(wanted)[:12]}, this one has {str(found)[:12]}"
+            fix = "Remove this one, or move the app's record; the app's data at the edge are untouched"
+            raise KrafError(f"container of app {self.job.app.key}", self.job.container, why, fix)
+
+    def _room_at_edge(self) -> None:
+        needed = self._needed()
+        if needed > self.job.limits.volume_bytes:
+            asked = sizes.human(self.job.limits.volume_bytes)
+            why = (
+                f"the app's data take {sizes.human(needed - SLACK)} with the copy before, the volume would have {asked}"
+            )
+            size = sizes.human(2 * needed)
+            raise KrafError(
+                f"volume of app {self.job.app.key}", asked, why, f"Ask for more, such as {size} (volume_size)"
+            )
+
+    def _needed(self) -> int:
+        data = self.job.found.get("data") or {}
+        trees = 2 if self.job.placed.tree else 1
+        return trees * sum(int(one["bytes"]) for one in data.values()) + SLACK if self.job.app.data else 0
+
+    # -- prepare -------------------------------------------------------------------------------------------------------
+
+    def prepare_edge(self) -> None:
+        """Everything that can be done while the app runs."""
+        job, epoch = self.job, self.job.epoch + 1
+        self.volume()
+        self.edge.place(self.workload(epoch, epoch), job.seen.workload, job.limits.wait)
+        node = self.edge.scheduled(epoch, job.limits.wait)
+        self._start_mover(node, self.job.image)
+        self.edge.gated(epoch, job.limits.wait)
+        self._begin("move_to_edge")
+
+    def prepare_device(self) -> None:
+        """The same on the way back."""
+        job = self.job
+        mover = self._start_mover(job.seen.node, "")
+        if job.app.data:
+            self._room_on_device(mover.bytes_of(job.tree))
+        self._begin("move_to_device")
+
+    def _room_on_device(self, needed: int) -> None:
+        for name, one in (self.job.found.get("data") or {}).items():
+            if needed + SLACK > int(one["free_bytes"]):
+                free = sizes.human(int(one["free_bytes"]))
+                why = f"the copy of {sizes.human(needed)} is made beside {one['folder']}, where {free} are free"
+                raise KrafError(f"data {name} of app {self.job.app.key}", None, why, "Make room on the device")
+
+    def _begin(self, step: str) -> None:
+        job = self.job
+        job.background = Background(lambda: job.on_device(step))
+        self._await("prepared", limit=job.limits.copy)
+
+    def _start_mover(self, node: str, app_image: str) -> MoverPod:
+        job = self.job
+        if self.mover is not None:
+            return self.mover
+        wanted = Mover(
+            job.device.name,
+            job.device.uid,
+            job.app.name,
+            job.epoch,
+            job.run,
+            job.site.image,
+            job.token,
+            app_image,
+            node,
+            bool(job.app.data),
+        )
+        self.mover = MoverPod(job.cluster, wanted)
+        self.mover.start(job.limits.wait)
+        return self.mover
+
+    def volume(self) -> None:
+        """The volume of the app's data, large enough."""
+        job = self.job
+        if not job.app.data:
+            return
+        name = names.workload(job.app.name)
+        size = job.limits.volume_bytes
+        state = State(job.cluster, [job.device.name])
+        wanted = Volume(job.device.name, job.device.uid, name, size, job.limits.storage_class, app=job.app.name)
+        claim = state.claim(wanted)
+        if claim is not None and requested(claim) > size:
+            # It grew by other hands; a volume never shrinks.
+            size = requested(claim)
+            wanted = Volume(job.device.name, job.device.uid, name, size, job.limits.storage_class, app=job.app.name)
+        volumes.execute(job.cluster, state, volumes.plan(job.cluster, state, [wanted], adopt=True), False, 0)
+        if claim is not None and 0 < real(claim) < self._needed():
+            why = f"it has {sizes.human(real(claim))}, the data need {sizes.human(self._needed())}"
+            raise KrafError(f"volume of app {job.app.key}", None, why, "Ask for more (volume_size), then run it again")
+
+    def workload(self, epoch: int, tree: int) -> Workload:
+        """The workload as it is wanted."""
+        job = self.job
+        choice = image.choose(job.app, job.found, job.site.architectures)
+        if not job.image:
+            job.image = choice.reference or self.push()
+        process = portability.process(job.found)
+        return Workload(job.app, job.device.uid, process, job.image, job.site.image, choice.architecture, epoch, tree)
+
+    def push(self) -> str:
+        """Let the device push what runs; the reference by digest."""
+        job = self.job
+        account = (job.cluster.get(SECRET, PULL_SECRET, names.SYSTEM_NAMESPACE) or {}).get("data") or {}
+        username, password = (base64.b64decode(account.get(key, "")).decode() for key in ("username", "password"))
+        short = str(job.found["image_id"]).rpartition(":")[2][:16]
+        name = f"{job.site.registry}/{job.device.name}/{job.app.name}:{short}"
+        pushed = job.call(
+            "push",
+            app=job.app.name,
+            container=job.container,
+            image=name,
+            username=username,
+            password=password,
+            copy_limit=job.limits.copy,
+        )
+        return str(pushed["reference"])
+
+    # -- while clients wait -----------------------------------------------------------------------------------------
+
+    def copy(self) -> None:
+        """Until the device has copied and compared; on the way back, once the edge has stopped."""
+        put = "stopped" if self.job.to == DEVICE else ""
+        self._await("verified", put=put, limit=self.job.limits.copy)
+
+    def commit(self) -> None:
+        """The one write that decides."""
+        self._commit(self.job.to, self.job.epoch + 1 if self.job.to == EDGE and self.job.app.data else self.job.tree)
+
+    def _commit(self, owner: str, tree: int) -> None:
+        self.job.placement = self.records.commit(self.job.placed, owner, tree)
+
+    def join(self) -> None:
+        """The end of the device's part."""
+        if self.job.background is None:
+            raise KrafError("device", None, "its part of the move was not begun", "Run it again")
+        self._take(self.job.background.result(self.job.limits.wait + 30))
+
+    def _take(self, result: Mapping[str, Any]) -> None:
+        self.job.look = {**self.job.look, "record": result.get("record") or self.job.look.get("record")}
+        self.job.clock = dict(result.get("clock") or self.job.clock)
+        self.job.held_seconds = float(result.get("held_seconds") or self.job.held_seconds)
+
+    def _await(self, name: str, put: str = "", limit: float = 0) -> None:
+        if self.mover is None or self.job.background is None:
+            raise KrafError("mover at the edge", None, "this run did not start it", "Run it again")
+        self.mover.wait([name], limit or self.job.limits.wait, self.job.background.check, put)
+
+    def _gone(self) -> None:
+        self.edge.gone(self.job.limits.wait)
+
+    def _mark(self, epoch: int, put: str = "") -> None:
+        if self.mover is None:
+            raise KrafError("mover at the edge", None, "this run did not start it", "Run it again")
+        if self.job.app.data:
+            self.mover.mark(epoch, put)
+            return
+        self.edge.open_gate(epoch, self.job.run, there=self.job.to == EDGE and epoch == self.job.epoch + 1)
+        if put:
+            self.mover.say(put)
+
+    # -- apps that may run on both sides ----------------------------------------------------------------------------
+
+    def place(self) -> None:
+        """What the app needs at the edge before it starts there."""
+        if self.job.to == EDGE:
+            self.workload(self.job.epoch + 1, 0)
+
+    def over_start_edge(self) -> None:
+        """The workload beside the container."""
+        epoch = self.job.epoch + 1
+        self.edge.place(self.workload(epoch, 0), self.job.seen.workload, self.job.limits.wait)
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def confirm(self) -> None:
+        """Nothing of the move is left."""
+        if self.mover is not None and self.job.app.data and self.job.to == EDGE:
+            self.mover.purge(self.job.placed.tree)
+        self.close()
+
+    def close(self) -> None:
+        """Clear up and say so."""
+        if self.job.placed.owner == DEVICE:
+            self.edge.clear()
+        movers.remove(self.job.cluster, self.job.device.name, self.job.app.name)
+        self.mover = None
+        self.job.placement = self.records.close(self.job.placed)
+
+    # -- settle -----------------------------------------------------------------------------------------------------
+
+    def unschedule(self) -> None:
+        """The device owns the app: nothing of it at the edge."""
+        self.edge.stop()
+
+    def settle_mark(self) -> None:
+        """The marker of the owner's epoch."""
+        if self.job.app.data:
+            self._start_mover(self.job.seen.node, "").mark(self.job.epoch)
+        elif not self.job.app.overlap:
+            self.edge.open_gate(self.job.epoch, self.job.run, there=False)
+
+    def settle_schedule(self) -> None:
+        """The owner's workload, if it is not there."""
+        job = self.job
+        if job.seen.workload != job.epoch:
+            self.edge.place(self.workload(job.epoch, job.placed.tree), job.seen.workload, job.limits.wait)
+
+    def settle_ready(self) -> None:
+        """The gate opened for a pod that waits, then the app ready."""
+        job = self.job
+        if not job.app.data and not job.app.overlap:
+            self.edge.gated(job.epoch, job.limits.wait)
+            if not self.edge.look().passed:
+                self.edge.open_gate(job.epoch, job.run, there=True)
+        self.edge.ready(job.epoch, job.limits.wait)

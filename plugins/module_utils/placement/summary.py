@@ -1,0 +1,42 @@
+"""What an operator reads after a move: where each app is, what clients saw, what is different. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.coerce import printable
+from ..core.table import table
+from .portability import KEPT
+
+Row = Mapping[str, Any]
+COLUMNS = ("app", "changed", "owner", "epoch", "address", "held")
+REPORT_COLUMNS = ("verdict", "property", "why")
+
+
+def lines(rows: Sequence[Row]) -> list[str]:
+    """The lines for rows of the module migrate."""
+    found = list(table([_move(row) for row in rows], COLUMNS))
+    for row in rows:
+        if row.get("failed"):
+            found += ["", f"{row['app']} was not moved: {printable(row['msg'], 2000)}"]
+        if row.get("plan"):
+            found += ["", f"{row['app']} would be moved in these steps"]
+            found += [f"  {step['step']:<10} {step['does']}" for step in row["plan"]]
+        different = [_different(one) for one in row.get("portability") or [] if one["verdict"] != KEPT]
+        if different:
+            found += ["", f"What is different for {row['app']} at the edge"]
+            found += [f"  {line}" for line in table(different, REPORT_COLUMNS)]
+    return found
+
+
+def _move(row: Row) -> Row:
+    held = row.get("held_seconds") or 0
+    changed = (
+        "failed" if row.get("failed") else "would move" if row.get("plan") else "moved" if row["changed"] else "no"
+    )
+    return {**row, "changed": changed, "held": f"{held:.2f} s" if held else ""}
+
+
+def _different(one: Row) -> Row:
+    return {key: printable(one[key], 120) for key in REPORT_COLUMNS}
