@@ -30,6 +30,7 @@ def rows(progress: Progress) -> list[Row]:
         "kubernetes.core.k8s": {**cluster, "apply": True, "definition": _claim("looped-{{ item }}")},
         "loop": list(range(COUNT)),
     }
+    _clean()
     try:
         ran = tasks.run(
             [
@@ -47,11 +48,7 @@ def rows(progress: Progress) -> list[Row]:
             ]
         )
     finally:
-        access.ssh(
-            "control1",
-            f"{KUBECTL} delete ns kraf-{DEVICE} --ignore-not-found >/dev/null;"
-            f" {KUBECTL} delete pv -l kraf.io/device={DEVICE} >/dev/null",
-        )
+        _clean()
     seconds = {row["name"]: row["seconds"] for row in ran}
     return [
         Row("volumes_list_seconds", seconds["list"], note=f"{COUNT} volumes, each a claim and a persistent volume"),
@@ -61,6 +58,14 @@ def rows(progress: Progress) -> list[Row]:
             "volumes_loop_again_ratio", seconds["loop again"] / seconds["list again"], 5, most=False, note="second run"
         ),
     ]
+
+
+def _clean() -> None:
+    access.ssh(
+        "control1",
+        f"{KUBECTL} delete ns kraf-{DEVICE} --ignore-not-found >/dev/null;"
+        f" {KUBECTL} delete pv -l kraf.io/device={DEVICE} >/dev/null",
+    )
 
 
 def _claim(name: str) -> dict[str, Any]:
