@@ -72,6 +72,11 @@ options:
         description: Its TCP port.
         type: int
         required: true
+  gather:
+    description: What to read. V(kubernetes) is what the host's files say of its cluster and certificates, and is quick.
+    type: str
+    choices: [all, kubernetes]
+    default: all
   connect_limit:
     description: How long to try, in seconds. What cannot be reached by then is a failure.
     type: float
@@ -140,6 +145,7 @@ SPEC = {
     "names": STRINGS,
     "addresses": STRINGS,
     "connect": {"type": "list", "elements": "dict", "default": [], "options": CONNECT},
+    "gather": {"type": "str", "choices": ["all", "kubernetes"], "default": "all"},
     "connect_limit": {"type": "float", "default": 30},
     "connect_hint": {"type": "str", "default": "See what runs there, and which firewall stands between"},
 }
@@ -187,6 +193,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     if options["connect"]:
         reach(options)
         return {"changed": False, "host": {}}
+    if options["gather"] == "kubernetes":
+        return {"changed": False, "host": {"kubernetes": kubernetes.kubernetes(reading.Root())}}
     return {"changed": False, "host": look(options, reading.Root())}
 
 

@@ -40,3 +40,13 @@ def test_secrets_of_kubernetes_are_readable_by_root_alone(host: Host) -> None:
         "find /etc/kubernetes -name '*.conf' -not -name resolv.conf -perm /077 -o -name '*.key' -perm /077"
     )
     assert open_to_others == ""
+
+
+def test_ins_19_after_all_had_ended_no_certificate_ends_within_300_days(host: Host) -> None:
+    found = host.check_output("find /etc/kubernetes/pki -name '*.crt' 2>/dev/null").split()
+    for path in [*found, "/var/lib/kubelet/pki/kubelet-client-current.pem"]:
+        host.check_output("openssl x509 -noout -checkend %d -in %s", 300 * 86400, path)
+    for path in host.check_output("find /etc/kubernetes -maxdepth 1 -name '*.conf'").split():
+        data = "sed -n 's/.*client-certificate-data: //p' %s | base64 -d"
+        if host.check_output(data, path):
+            host.check_output(f"{data} | openssl x509 -noout -checkend %d", path, 300 * 86400)

@@ -6,13 +6,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from ..core.coerce import printable
 from ..core.sizes import human
 from ..core.table import table
+from ..hosts import judge
+from ..hosts.kubernetes import not_after
 
 Row = Mapping[str, Any]
 DEVICE_COLUMNS = ("name", "state", "address", "architecture", "memory", "labels", "reason", "expires")
@@ -20,6 +24,9 @@ APP_COLUMNS = ("device", "name", "owner", "epoch", "phase", "ports", "data", "ov
 VOLUME_COLUMNS = ("device", "name", "app", "size", "phase", "class", "node", "used by")
 EXPORT_COLUMNS = ("device", "volume", "ready", "image")
 MOUNT_COLUMNS = ("device", "mount point", "from")
+CERTIFICATE_COLUMNS = ("of", "certificate", "days", "state")
+SOON = 30
+"""Days; what ends earlier should have been renewed by its owner."""
 
 
 def lines(found: Row) -> list[str]:
@@ -27,7 +34,8 @@ def lines(found: Row) -> list[str]:
 
     Args:
         found: ``devices``, ``apps``, ``volumes`` as the ``_info`` modules return them; ``exports`` and ``placements``
-            as objects of Kubernetes; ``mounts``, results of findmnt by device; ``unread``, why the cluster was not.
+            as objects of Kubernetes; ``mounts``, results of findmnt by device; ``unread``, why the cluster was not;
+            ``certificates``, results of module host_info by host, and ``secrets`` with certificates of the service CA.
     """
     result = _part("Devices", table([_device(row) for row in found["devices"]], DEVICE_COLUMNS))
     result += _part("Apps", table(_apps(found["apps"], found["placements"]), APP_COLUMNS))
@@ -36,6 +44,8 @@ def lines(found: Row) -> list[str]:
     else:
         result += _part("Volumes", table([_volume(row) for row in found["volumes"]], VOLUME_COLUMNS))
         result += _part("Exports", table([_export(row) for row in found["exports"]], EXPORT_COLUMNS))
+    ends = _ends(found.get("certificates") or {}, found.get("secrets") or [])
+    result += _part("Certificates", table(ends, CERTIFICATE_COLUMNS))
     mounts, silent = _mounts(found["mounts"])
     result += _part("Mounts", table(mounts, MOUNT_COLUMNS))
     return [*result, "", f"Did not answer: {', '.join(printable(name) for name in silent)}"] if silent else result
@@ -85,6 +95,31 @@ def _export(item: Row) -> Row:
         "ready": "yes" if (item.get("status") or {}).get("readyReplicas") else "no",
         "image": containers[0].get("image"),
     }
+
+
+def _ends(answers: Mapping[str, Row], secrets: Sequence[Row]) -> list[Row]:
+    """Of each host the certificate that ends first, and those in Secrets; the first to end first."""
+    found: list[tuple[float, str, str]] = []
+    for name, answer in answers.items():
+        first = judge.certificate_days({name: answer["host"]}) if answer.get("host") else {}
+        if first:
+            found.append((first["days"], name, first["path"]))
+    for secret in secrets:
+        where = secret["metadata"]
+        end = not_after(base64.b64decode((secret.get("data") or {}).get("tls.crt") or "").decode(errors="replace"))
+        if end:
+            left = round((end - datetime.now(timezone.utc)).total_seconds() / 86400, 1)
+            found.append((left, where["namespace"], where["name"]))
+    return [
+        {"of": owner, "certificate": name, "days": f"{days:g}", "state": _ending(days)}
+        for days, owner, name in sorted(found)
+    ]
+
+
+def _ending(days: float) -> str:
+    if days >= SOON:
+        return ""
+    return f"{'has ended' if days < 0 else 'ends soon'}: run playbook kraf.edge.certificates_renew"
 
 
 def _mounts(answers: Mapping[str, Row]) -> tuple[list[Row], list[str]]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import json
@@ -96,9 +97,10 @@ def _flag(manifest: str, name: str) -> str:
 
 
 def certificates(root: Root) -> dict[str, float]:
-    """Days that each certificate of this host is still valid, by its path.
+    """Days that each certificate of this host is still valid, by the path of its file.
 
-    kubelet's own client certificate is among them: ``kubeadm certs renew`` does not cover it.
+    Those inside the control plane's kubeconfigs are among them, and kubelet's own client certificate, which
+    ``kubeadm certs renew`` does not cover.
     """
     paths = [
         f"{folder}/{name}"
@@ -106,9 +108,14 @@ def certificates(root: Root) -> dict[str, float]:
         for name in root.names(folder)
         if name.endswith(".crt")
     ]
+    texts = {path: root.text(path) for path in [*paths, CLIENT_CERTIFICATE]}
+    for name in ("admin", "controller-manager", "scheduler"):
+        path = f"/etc/kubernetes/{name}.conf"
+        inside = re.search(r"client-certificate-data: (\S+)", root.text(path))
+        texts[path] = base64.b64decode(inside.group(1)).decode() if inside else ""
     days = {}
-    for path in [*paths, CLIENT_CERTIFICATE]:
-        end = not_after(root.text(path))
+    for path, text in texts.items():
+        end = not_after(text)
         if end:
             days[path] = round((end - datetime.now(timezone.utc)).total_seconds() / 86400, 1)
     return days

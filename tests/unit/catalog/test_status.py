@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from datetime import datetime, timezone
 from typing import Any
+
+import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.catalog import status
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Device, Port
+from ansible_collections.kraf.edge.plugins.module_utils.tls.certificates import make_ca
 
 
 def lines(**found: Any) -> list[str]:
@@ -61,6 +66,34 @@ def test_a_cluster_that_was_not_read_is_said_in_the_place_of_its_tables() -> Non
     shown = lines(unread="no answer\x1b[31m")
     assert "The cluster was not read: no answer" in shown
     assert "Volumes" not in shown
+
+
+@pytest.mark.parametrize(
+    ("days", "state"),
+    [
+        (31, ""),
+        (29, "ends soon: run playbook kraf.edge.certificates_renew"),
+        (-2, "has ended: run playbook kraf.edge.certificates_renew"),
+    ],
+)
+def test_ins_19_a_certificate_that_ends_soon_or_has_ended_is_shown_with_its_cure(days: int, state: str) -> None:
+    paths = {"/etc/kubernetes/pki/ca.crt": 3000.0, "/etc/kubernetes/pki/apiserver.crt": float(days)}
+    hosts = {"control1": {"host": {"kubernetes": {"certificates": paths}}}, "worker1": {"unreachable": True}}
+    now = datetime.now(timezone.utc)
+    pem = make_ca("kraf", 100, now).certificate
+    encoded = base64.b64encode(pem).decode()
+    secrets = [
+        {"metadata": {"namespace": "kraf-system", "name": "door-tls"}, "data": {"tls.crt": encoded}},
+        {"metadata": {"namespace": "kraf-system", "name": "image-registry"}, "data": {"password": "eA=="}},
+    ]
+    shown = part("Certificates", lines(certificates=hosts, secrets=secrets))
+    assert shown[1].split(maxsplit=3) == [
+        "control1",
+        "/etc/kubernetes/pki/apiserver.crt",
+        str(days),
+        *filter(None, [state]),
+    ]
+    assert shown[2].split()[:3] == ["kraf-system", "door-tls", "100"]
 
 
 def test_mounts_are_shown_and_devices_that_did_not_answer_are_named() -> None:

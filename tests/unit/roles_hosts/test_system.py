@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import platform
 import subprocess
@@ -222,9 +223,10 @@ def test_ins_19_days_left_are_read_from_the_certificate(root, tmp_path, days):
     ]
     place = ["-days", str(days), "-keyout", str(key), "-out", str(certificate)]
     subprocess.run([*request, *place], check=True, capture_output=True)
-    path = "/etc/kubernetes/pki/etcd/server.crt"
-    found = kubernetes.certificates(root({path: certificate.read_text()}))
-    assert found == {path: pytest.approx(days, abs=0.1)}
+    path, conf = "/etc/kubernetes/pki/etcd/server.crt", "/etc/kubernetes/admin.conf"
+    inside = f"    client-certificate-data: {base64.b64encode(certificate.read_bytes()).decode()}\n"
+    found = kubernetes.certificates(root({path: certificate.read_text(), conf: inside}))
+    assert found == {path: pytest.approx(days, abs=0.1), conf: pytest.approx(days, abs=0.1)}
 
 
 def test_ins_19_what_is_no_certificate_is_passed_over(root):
