@@ -188,6 +188,7 @@ END
 }
 
 IGNORED=${KRAF_IGNORED_PREFLIGHT_ERRORS:-HTTPProxyCIDR,SystemVerification,FileContent--proc-sys-net-bridge-bridge-nf-call-iptables,Swap,NumCPU,Mem}
+command -v openssl >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends openssl >/dev/null
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -keyout "$WORK/ca.key" -out "$WORK/ca.crt" -subj /CN=by-hand 2>/dev/null
 say "docker and kubelet on the servers"; together server $CONTROL $WORKERS
 say "control plane"; control
