@@ -23,9 +23,9 @@ def as_list(value: Any) -> list[Any]:
         raise AnsibleFilterError(f"kraf.edge.as_list: {error}") from error
 
 
-def as_bool(value: Any, default: bool | None = None) -> bool:
+def as_bool(value: Any, default: bool | None = None, what: str = "boolean") -> bool:
     try:
-        return coerce.as_bool(value, default)
+        return coerce.as_bool(value, default, what)
     except KrafError as error:
         raise AnsibleFilterError(f"kraf.edge.as_bool: {error}") from error
 

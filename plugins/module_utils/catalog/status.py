@@ -20,7 +20,19 @@ from ..hosts.kubernetes import not_after
 
 Row = Mapping[str, Any]
 DEVICE_COLUMNS = ("name", "state", "address", "architecture", "memory", "labels", "reason", "expires")
-APP_COLUMNS = ("device", "name", "owner", "epoch", "phase", "ports", "data", "overlap")
+APP_COLUMNS = ("device", "name", "owner", "ports", "data", "overlap")
+PLACEMENT_COLUMNS = (
+    "device",
+    "app",
+    "owner",
+    "epoch",
+    "phase",
+    "last move",
+    "ended",
+    "clients waited",
+    "why",
+    "held by",
+)
 VOLUME_COLUMNS = ("device", "name", "app", "size", "phase", "class", "node", "used by")
 EXPORT_COLUMNS = ("device", "volume", "ready", "image")
 MOUNT_COLUMNS = ("device", "mount point", "from")
@@ -33,8 +45,8 @@ def lines(found: Row) -> list[str]:
     """All tables, each after its heading.
 
     Args:
-        found: ``devices``, ``apps``, ``volumes`` as the ``_info`` modules return them; ``exports`` and ``placements``
-            as objects of Kubernetes; ``mounts``, results of findmnt by device; ``unread``, why the cluster was not;
+        found: ``devices``, ``apps``, ``volumes``, ``placements`` as the ``_info`` modules return them; ``exports`` as
+            objects of Kubernetes; ``mounts``, results of findmnt by device; ``unread``, why the cluster was not;
             ``certificates``, results of module host_info by host, and ``secrets`` with certificates of the service CA.
     """
     result = _part("Devices", table([_device(row) for row in found["devices"]], DEVICE_COLUMNS))
@@ -42,6 +54,7 @@ def lines(found: Row) -> list[str]:
     if found["unread"]:
         result += ["", f"The cluster was not read: {printable(found['unread'], 300)}"]
     else:
+        result += _part("Placements", table([_placement(row) for row in found["placements"]], PLACEMENT_COLUMNS))
         result += _part("Volumes", table([_volume(row) for row in found["volumes"]], VOLUME_COLUMNS))
         result += _part("Exports", table([_export(row) for row in found["exports"]], EXPORT_COLUMNS))
     ends = _ends(found.get("certificates") or {}, found.get("secrets") or [])
@@ -62,11 +75,7 @@ def _device(row: Row) -> Row:
 
 def _apps(apps: Sequence[Row], placements: Sequence[Row]) -> list[Row]:
     """Every app of the catalog with its owner, and every placement whose app the catalog does not know."""
-    placed: dict[tuple[str, str], Row] = {}
-    for placement in placements:
-        spec = placement["spec"]
-        phase = (placement.get("status") or {}).get("phase")
-        placed[(spec["device"], spec["app"])] = {"owner": spec["owner"], "epoch": spec["epoch"], "phase": phase}
+    placed: dict[tuple[str, str], Row] = {(row["device"], row["app"]): {"owner": row["owner"]} for row in placements}
     rows: list[Row] = []
     for app in apps:
         where = placed.pop((app["device"], app["name"]), {"owner": "device"})
@@ -78,6 +87,20 @@ def _apps(apps: Sequence[Row], placements: Sequence[Row]) -> list[Row]:
     return rows + [
         {"device": device, "name": f"{name} (not in the catalog)", **where} for (device, name), where in placed.items()
     ]
+
+
+def _placement(row: Row) -> Row:
+    """A placement with the last of its moves. Who holds it is worth a look only while it is not settled."""
+    last: Row = next(iter(row["migrations"]), {})
+    held = last.get("held_seconds") or 0
+    return {
+        **row,
+        "last move": " ".join(part for part in (f"to {last['to']}", last["result"]) if part) if last else "",
+        "ended": last.get("finished"),
+        "clients waited": f"{held:.1f} s" if held else "",
+        "why": printable(last.get("message") or "", 120),
+        "held by": "" if row["phase"] == "Settled" else row["holder"],
+    }
 
 
 def _volume(row: Row) -> Row:

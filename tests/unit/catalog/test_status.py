@@ -28,12 +28,16 @@ def part(heading: str, shown: list[str]) -> list[str]:
 
 
 def placement(app: str, owner: str) -> dict[str, Any]:
-    return {"spec": {"device": "pi1", "app": app, "owner": owner, "epoch": 3}, "status": {"phase": "Running"}}
+    move = {"to": owner, "epoch": 3, "result": "Done", "message": "", "finished": "2026-11-25T10:00:00Z"}
+    older = {**move, "epoch": 2, "result": "Undone", "message": "no room"}
+    row = {"device": "pi1", "app": app, "owner": owner, "epoch": 3, "phase": "Settled", "holder": "ops@a, process 1"}
+    return {**row, "migrations": [{**move, "held_seconds": 2.84}, {**older, "held_seconds": 0.0}]}
 
 
 def test_nothing_is_shown_as_none() -> None:
     shown = lines()
-    assert [part(heading, shown) for heading in ("Devices", "Apps", "Volumes", "Exports", "Mounts")] == [["none"]] * 5
+    headings = ("Devices", "Apps", "Placements", "Volumes", "Exports", "Mounts")
+    assert [part(heading, shown) for heading in headings] == [["none"]] * 6
 
 
 def test_devices_are_shown_with_what_was_said_of_them() -> None:
@@ -49,12 +53,22 @@ def test_an_app_is_shown_where_it_runs_and_a_placement_that_the_catalog_does_not
     faces = App("pi1", "faces", ports=(Port(80, 8000),), data=(Data("d", "/data"),))
     apps = [faces.as_dict(), App("pi2", "x").as_dict()]
     shown = part("Apps", lines(apps=apps, placements=[placement("faces", "edge"), placement("lost", "edge")]))
-    assert [line.split()[:5] for line in shown] == [
-        ["DEVICE", "NAME", "OWNER", "EPOCH", "PHASE"],
-        ["pi1", "faces", "edge", "3", "Running"],
-        ["pi2", "x", "device", "-", "-"],
-        ["pi1", "lost", "(not", "in", "the"],
+    assert [line.split()[:3] for line in shown] == [
+        ["DEVICE", "NAME", "OWNER"],
+        ["pi1", "faces", "edge"],
+        ["pi2", "x", "device"],
+        ["pi1", "lost", "(not"],
     ]
+
+
+def test_a_placement_is_shown_with_its_last_move_and_its_holder_only_while_it_moves() -> None:
+    moving = {**placement("x", "device"), "phase": "Moving", "migrations": []}
+    shown = part("Placements", lines(placements=[placement("faces", "edge"), moving]))
+    assert "to edge Done" in shown[1]
+    assert "2.8 s" in shown[1]
+    assert "ops@a" not in shown[1]
+    assert "Moving" in shown[2]
+    assert shown[2].endswith("ops@a, process 1")
 
 
 def test_a_volume_is_shown_with_what_was_asked_where_that_differs() -> None:
