@@ -43,7 +43,8 @@ def test_secrets_of_kubernetes_are_readable_by_root_alone(host: Host) -> None:
 
 
 ENDING = """
-for file in /var/lib/kubelet/pki/kubelet-client-current.pem $(find /etc/kubernetes/pki -name '*.crt') /etc/kubernetes/*.conf; do
+own=/var/lib/kubelet/pki/kubelet-client-current.pem
+for file in $own $(find /etc/kubernetes/pki -name '*.crt') /etc/kubernetes/*.conf; do
     case $file in
         *.conf) text=$(sed -n 's/.*client-certificate-data: //p' "$file" | base64 -d) ;;
         *) text=$(cat "$file") ;;

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import http.client
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,11 +47,33 @@ def test_the_probe_does_not_take_a_closed_port_for_a_server(server: Server) -> N
     assert server.probe().returncode == 1
 
 
-def test_wds_01_a_large_file_arrives_whole(server: Server) -> None:
-    body = bytes(range(256)) * 4 * 2**10 * 20
-    assert server.ask("PUT", "/large", body)[0] == 201
-    assert (server.root / "volume/files/large").read_bytes() == body
+@pytest.mark.parametrize("mebibytes", [2, 200])
+def test_wds_01_a_large_file_arrives_whole(server: Server, tmp_path: Path, mebibytes: int) -> None:
+    sent = hashlib.sha256()
+
+    def body() -> Iterator[bytes]:
+        for number in range(mebibytes):
+            part = number.to_bytes(4, "big") * 2**18
+            sent.update(part)
+            yield part
+
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    token = base64.b64encode(server.account.encode()).decode()
+    headers = {"Authorization": f"Basic {token}", "Content-Length": str(mebibytes * 2**20)}
+    connection.request("PUT", "/large", body(), headers)
+    assert connection.getresponse().status == 201
+    with (server.files / "large").open("rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == sent.hexdigest()
     assert list((server.root / "volume/.kraf/uploads").iterdir()) == []
+
+
+def test_wds_07_nobody_is_told_to_come_later_however_fast_he_asks(server: Server) -> None:
+    def write(number: int) -> int:
+        return server.ask("PUT", f"/file{number}", b"text")[0]
+
+    with ThreadPoolExecutor(16) as threads:
+        assert set(threads.map(write, range(1000))) == {201}
+    assert len(list(server.files.iterdir())) == 1000
 
 
 @pytest.mark.parametrize("path", ["/folder", "/folder/"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import socket
 import socketserver
@@ -69,6 +70,18 @@ class Service(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.name.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_PUT(self) -> None:
+        digest, left = hashlib.sha256(), int(self.headers["Content-Length"])
+        while left:
+            part = self.rfile.read(min(left, 2**20))
+            digest.update(part)
+            left -= len(part)
+        body = digest.hexdigest().encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

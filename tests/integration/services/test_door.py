@@ -1,7 +1,8 @@
-"""Who comes through the door, and where to. The same pairs are tried on the real cluster by molecule."""
+"""Who comes through the door, and where to. Some of these pairs are tried on the real cluster by molecule."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import socket
 import ssl
@@ -156,3 +157,23 @@ def test_sec_04_resumed_session_is_still_the_same_device(door: Door) -> None:
 
 def test_export_in_tls_is_reached_in_tls_and_proven(door: Door) -> None:
     assert door.ask(door.client("pi1"), door_name(8443, "export-sealed", "pi1")) == "export-sealed.pi1"
+
+
+@pytest.mark.parametrize("mebibytes", [2, 200])
+def test_wds_01_a_large_upload_comes_through_whole(door: Door, mebibytes: int) -> None:
+    digest = hashlib.sha256()
+    with (
+        socket.create_connection(("127.0.0.1", door.port)) as plain,
+        door.context(door.client("pi1")).wrap_socket(
+            plain, server_hostname=door_name(8443, "export-sealed", "pi1")
+        ) as secure,
+    ):
+        secure.sendall(f"PUT /large HTTP/1.0\r\nHost: x\r\nContent-Length: {mebibytes * 2**20}\r\n\r\n".encode())
+        for number in range(mebibytes):
+            part = number.to_bytes(4, "big") * 2**18
+            digest.update(part)
+            secure.sendall(part)
+        answer = b""
+        while part := secure.recv(4096):
+            answer += part
+    assert answer.endswith(b"\r\n\r\n" + digest.hexdigest().encode())
