@@ -1,0 +1,240 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab under faults: the app on it, the playbook that moves it, killed or not, and what both sides look like."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.demo import access
+from tests.lab import images, steps
+
+from .writer import request
+
+FOLDER = Path(__file__).parent / "app"
+PLAY = access.ROOT / "tests/demo/plays/app.yml"
+DEVICE, CONTROL = "pi1", "control1"
+INSIDE = 8000
+OTHER = {"edge": "device", "device": "edge"}
+LIMIT = 900.0
+
+
+@dataclass(frozen=True)
+class App:
+    """An app under test: its name, its port on the device, its data directories, whether it may overlap."""
+
+    name: str
+    port: int
+    data: tuple[str, ...] = ()
+    overlap: bool = False
+
+
+@dataclass
+class Side:
+    """What was found of an app.
+
+    Attributes:
+        running: whether its container runs on the device.
+        pods: names of its pods at the edge whose app container runs.
+        device: what the device remembers; ``placement`` what the cluster says.
+        left: whatever a move leaves behind.
+    """
+
+    running: bool
+    policy: str
+    pods: list[str]
+    workloads: list[str]
+    forward: str
+    device: dict[str, Any]
+    placement: dict[str, Any]
+    left: list[str] = field(default_factory=list)
+
+
+class Lab:
+    """A lab that is up.
+
+    Args:
+        inventory: of its hosts.
+        logs: folder for the output of playbooks.
+    """
+
+    def __init__(self, inventory: Path, logs: Path) -> None:
+        self.inventory, self.logs = inventory, logs
+        self.address = access.address(DEVICE)
+
+    def play(self, playbook: str, log: str, fault: str = "", **variables: Any) -> int:
+        """Run a playbook in a session of its own; its exit status, -9 when it was killed. Nothing of it is left."""
+        argv = ["ansible-playbook", "-i", str(self.inventory), playbook, "-e", json.dumps(variables)]
+        environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "KRAF_FAULT": fault}
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with open(self.logs / f"{log}.log", "wb") as stream:
+            play = subprocess.Popen(
+                argv, cwd=access.ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
+            )
+            try:
+                return play.wait(LIMIT)
+            except subprocess.TimeoutExpired:
+                return 124
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(play.pid, signal.SIGKILL)
+
+    def move(self, app: App, to: str, log: str, fault: str = "") -> int:
+        """Run the playbook that moves an app."""
+        return self.play("kraf.edge.migrate", log, fault, kraf_apps=[f"{DEVICE}/{app.name}"], kraf_to=to)
+
+    def said(self, log: str, lines: int = 12) -> str:
+        """Last lines of a playbook's output."""
+        return "\n".join((self.logs / f"{log}.log").read_text(errors="replace").strip().splitlines()[-lines:])
+
+    def deploy(self, app: App) -> None:
+        """Run the app on its device, register it, put its forward in front of it."""
+        name = f"docker.io/kraf/ledger:{steps.digest(FOLDER)}"
+        registry = access.registry_ref("").rstrip("/")
+        if not images.image_served(registry, name):
+            subprocess.run(
+                [sys.executable, "-m", "tests.lab", "publish", name, str(FOLDER)], cwd=access.ROOT, check=True
+            )
+        rc = self.play(
+            str(PLAY),
+            f"deploy-{app.name}",
+            demo_device=DEVICE,
+            demo_app=app.name,
+            demo_port=app.port,
+            demo_inside=INSIDE,
+            demo_image=f"{registry}/{name}",
+            demo_architecture=images.architecture(),
+            demo_data=list(app.data),
+            demo_overlap=app.overlap,
+        )
+        if rc:
+            raise access.Failed(f"the app {app.name} cannot be deployed:\n{self.said(f'deploy-{app.name}', 30)}")
+
+    def owner(self, app: App) -> str:
+        """Side that owns the app."""
+        return str(self.look(app).placement.get("owner", "device"))
+
+    def log_of(self, app: App) -> str:
+        """The app's log, through the device's own port."""
+        return request(self.address, app.port, "GET", "/log")
+
+    def look(self, app: App) -> Side:
+        """Both sides, as they are at this moment."""
+        device = json.loads(access.ssh(DEVICE, _ON_DEVICE.format(app=app.name), timeout=60))
+        found = json.loads(access.ssh(CONTROL, _AT_EDGE.format(device=DEVICE), timeout=60))
+        items = [one for one in found["items"] if _of(one, app.name)]
+        pods = [one for one in items if one["kind"] == "Pod" and not one["metadata"]["name"].startswith("mover-")]
+        left = list(device["left"])
+        placement: dict[str, Any] = {}
+        for one in items:
+            kind, name = one["kind"], one["metadata"]["name"]
+            if name == f"mover-{app.name}":
+                left.append(f"{kind} {name}")
+            elif kind == "Placement":
+                placement = {**one["spec"], "phase": (one.get("status") or {}).get("phase", "")}
+            elif kind == "Lease" and one["spec"].get("holderIdentity"):
+                left.append(f"Lease held by {one['spec']['holderIdentity']}")
+        return Side(
+            device["running"],
+            device["policy"],
+            [one["metadata"]["name"] for one in pods if _runs(one)],
+            [f"{one['kind']} {one['metadata']['name']}" for one in items if one["kind"] in _WORKLOADS],
+            device["forward"],
+            device["record"],
+            placement,
+            left,
+        )
+
+    def power_cut(self) -> None:
+        """The device loses its power and gets it again."""
+        name = f"{access.LAB.name}-{DEVICE}"
+        subprocess.run(
+            [sys.executable, "-m", "tests.lab", "docker", "restart", "-t", "0", name],
+            cwd=access.ROOT,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+
+def problems(side: Side, to: str, app: App) -> list[str]:
+    """What is not as it should be once the app is on a side."""
+    at_device = to == "device"
+    wanted: list[tuple[str, object, object]] = [
+        ("container on the device runs", side.running, at_device),
+        ("its restart policy", side.policy, "unless-stopped" if at_device else "no"),
+        ("pods at the edge", len(side.pods), 0 if at_device else 1),
+        ("workloads at the edge", len(side.workloads), 0 if at_device else 1),
+        ("forward", side.forward, to),
+        ("owner of the Placement", side.placement.get("owner"), to),
+        ("phase of the Placement", side.placement.get("phase"), "Settled"),
+        ("owner on the device", side.device.get("owner"), to),
+        ("phase on the device", side.device.get("phase"), "idle"),
+        ("epoch on the device", side.device.get("epoch"), side.placement.get("epoch")),
+        ("left behind", side.left, []),
+    ]
+    return [f"{what}: {found!r}, not {right!r}" for what, found, right in wanted if found != right]
+
+
+def both(side: Side) -> bool:
+    """Whether the app runs on both sides."""
+    return side.running and bool(side.pods)
+
+
+def wait_until_alone(lab: Lab, app: App, limit: float) -> Side:
+    """Look until the app runs on one side at most, or at the limit."""
+    end = time.monotonic() + limit
+    while True:
+        side = lab.look(app)
+        if not both(side) or time.monotonic() >= end:
+            return side
+        time.sleep(1)
+
+
+_WORKLOADS = ("StatefulSet", "Deployment")
+
+
+def _of(one: dict[str, Any], app: str) -> bool:
+    name = one["metadata"]["name"]
+    return name in (f"mover-{app}", f"app-{app}", app) or name.startswith((f"app-{app}-", f"mover-{app}-"))
+
+
+def _runs(pod: dict[str, Any]) -> bool:
+    states: Sequence[dict[str, Any]] = (pod.get("status") or {}).get("containerStatuses") or []
+    return any("running" in (one.get("state") or {}) for one in states)
+
+
+_AT_EDGE = (
+    "kubectl --kubeconfig /etc/kubernetes/admin.conf -n kraf-{device} get "
+    "pod,sts,deploy,svc,cm,secret,lease,placements.kraf.io -o json"
+)
+
+_ON_DEVICE = """python3 - <<'END'
+import glob, json, os, subprocess
+def run(*argv):
+    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
+def load(path):
+    try:
+        return json.load(open(path))
+    except FileNotFoundError:
+        return {{}}
+state = run("docker", "inspect", "-f", "{{{{.State.Running}}}} {{{{.HostConfig.RestartPolicy.Name}}}}", "{app}").split()
+units = run("systemctl", "list-units", "--all", "--no-legend", "--plain", "kraf-copy-{app}.*", "kraf-deadman@{app}.*")
+left = [line.split()[0] for line in units.splitlines()]
+left += glob.glob("/etc/systemd/system/kraf-deadman@{app}.timer") + glob.glob("/run/kraf/copy-{app}.token")
+left += [path for path in glob.glob("/srv/{app}.kraf-*") if "before" not in path]
+left += glob.glob("/srv/{app}.kraf-before-*")[1:]
+print(json.dumps({{"running": state[:1] == ["true"], "policy": (state + ["", ""])[1], "left": left,
+                  "forward": load("/etc/kraf/forwards/{app}.json").get("target", ""),
+                  "record": load("/var/lib/kraf/placements/{app}.json")}}))
+END"""

@@ -1,0 +1,208 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kills the whole play before and after each step of a migration, in each direction, runs it again, and looks.
+
+After the second run the app runs on exactly one side, every number that a client was told to be stored is in its log,
+and nothing of the first run is left: no mover, workload, container, timer, unit or holder of the lock. The lab has to
+be up, with its cluster (``make lab``, playbook ``site``). Results go to build/LAB/faults.json; what has passed is not
+run again, so that an interrupted run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from tests.demo import access
+
+from .lab import DEVICE, OTHER, App, Lab, both, problems, wait_until_alone
+from .writer import Writer, complaints
+
+LEDGER = App("ledger", 8020, data=("/data",))
+ECHO = App("echo", 8021, overlap=True)
+STEPS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("ledger", "edge"): (
+        *("describe", "prepare", "hold", "stop", "copy", "compare", "commit", "start", "ready", "release", "confirm"),
+    ),
+    ("ledger", "device"): (
+        *("describe", "prepare", "hold", "fence", "stop", "gone", "copy", "compare", "commit", "start", "release"),
+        "confirm",
+    ),
+    ("echo", "edge"): ("describe", "prepare", "start", "ready", "commit", "release", "confirm"),
+    ("echo", "device"): ("describe", "prepare", "start", "commit", "release", "stop", "gone", "confirm"),
+}
+TWICE = ("after:copy", "after:commit", "after:start", "after:release")
+"""After these the second run is killed, too, before and after it has settled what the first one left."""
+CUTS = ("after:stop", "after:commit")
+"""After these the device loses its power as well."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case: the app, the side it is to go to, and the moments at which one play after the other is killed."""
+
+    app: App
+    to: str
+    faults: tuple[str, ...]
+    cut: bool = False
+
+    @property
+    def name(self) -> str:
+        """As ``--only`` and the table have it."""
+        return f"{self.app.name}-to-{self.to}/{'+'.join(self.faults)}{'+power' if self.cut else ''}"
+
+
+@dataclass
+class Outcome:
+    """What became of a case."""
+
+    case: str
+    wrong: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    longest_wait: float = 0.0
+    acknowledged: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    between: str = ""
+
+
+def cases() -> list[Case]:
+    """All of them, the directions alternating, so that each begins where the one before has ended."""
+    found: list[Case] = []
+    for app in (LEDGER, ECHO):
+        ways = [list(_cases(app, to)) for to in ("edge", "device")]
+        found += [case for pair in zip_longest(*ways) for case in pair if case]
+    return found
+
+
+def _cases(app: App, to: str) -> Iterator[Case]:
+    for step in STEPS[app.name, to]:
+        for when in ("before", "after"):
+            yield Case(app, to, (f"{when}:{step}",))
+    if app is LEDGER:
+        for first in TWICE:
+            yield Case(app, to, (first, "before:settle"))
+            yield Case(app, to, (first, "after:settle"))
+        for first in CUTS:
+            yield Case(app, to, (first,), cut=True)
+
+
+def attempt(lab: Lab, case: Case) -> Outcome:
+    """Run a case."""
+    outcome = Outcome(case.name)
+    app, log = case.app, case.name.replace("/", "_").replace(":", "-")
+    if lab.owner(app) != OTHER[case.to] and lab.move(app, OTHER[case.to], f"{log}.0"):
+        outcome.wrong.append(f"it cannot begin, for the app cannot be brought there:\n{lab.said(f'{log}.0')}")
+        return outcome
+    begin = time.monotonic()
+    # Numbers of earlier cases stay in the log, and have to.
+    with Writer(lab.address, app.port, _first(lab, app)) as writer:
+        if not writer.written(3, 60):
+            outcome.wrong.append("the app does not answer its client before the case begins")
+            return outcome
+        for number, fault in enumerate(case.faults):
+            rc = lab.move(app, case.to, f"{log}.{number + 1}", fault)
+            if rc != -9:
+                outcome.wrong.append(
+                    f"{fault} killed nothing, the play ended with {rc}:\n{lab.said(f'{log}.{number + 1}')}"
+                )
+            if case.cut:
+                lab.power_cut()
+            between = wait_until_alone(lab, app, 0 if case.cut else 5)
+            outcome.between = f"{between.placement.get('owner', '-')}, {between.device.get('phase', '-')}"
+            if both(between) and not app.overlap:
+                outcome.wrong.append(f"after {fault} the app runs on both sides")
+        rc = lab.move(app, case.to, f"{log}.again")
+        if rc:
+            outcome.wrong.append(f"the run after it ended with {rc}:\n{lab.said(f'{log}.again')}")
+        if not writer.written(3, 60):
+            outcome.wrong.append("clients are not answered any more")
+        writer.stop()
+    outcome.seconds = round(time.monotonic() - begin, 1)
+    outcome.longest_wait = round(writer.longest, 1)
+    outcome.acknowledged, outcome.failed = len(writer.acknowledged), writer.failed
+    outcome.wrong += problems(lab.look(app), case.to, app)
+    if app.data:
+        outcome.wrong += complaints(lab.log_of(app), writer.acknowledged, writer.next)
+    return outcome
+
+
+def _first(lab: Lab, app: App) -> int:
+    if not app.data:
+        return 1
+    lines = lab.log_of(app).split("\n")
+    return max((int(line.split()[0]) for line in lines if line.strip() and line[0].isdigit()), default=0) + 1
+
+
+def table(known: dict[str, dict[str, Any]]) -> str:
+    """Steps against faults, for each app and direction."""
+    lines = []
+    for (name, to), steps in STEPS.items():
+        lines.append(f"{name} to {to:<8}{'before':<12}{'after':<12}")
+        for step in steps:
+            marks = [_mark(known.get(f"{name}-to-{to}/{when}:{step}")) for when in ("before", "after")]
+            lines.append(f"  {step:<16}{marks[0]:<12}{marks[1]:<12}")
+        more = [key for key in known if key.startswith(f"{name}-to-{to}/") and "+" in key]
+        lines += [f"  {key.partition('/')[2]:<30}{_mark(known[key])}" for key in more]
+    return "\n".join(lines)
+
+
+def _mark(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "-"
+    return "WRONG" if row["wrong"] else f"ok {row['seconds']:.0f} s"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="*", help="pattern of case names, such as 'ledger-to-edge/*:commit'")
+    parser.add_argument("--shard", default="1/1", help="I/N: every N-th case, beginning with the I-th")
+    parser.add_argument("--again", action="store_true", help="run what has passed before, too")
+    parser.add_argument("--list", action="store_true", help="print the names of the cases")
+    parser.add_argument("--inventory", type=Path, default=access.INVENTORY)
+    given = parser.parse_args()
+    part, parts = map(int, given.shard.split("/"))
+    chosen = [case for case in cases() if fnmatch.fnmatchcase(case.name, given.only)][part - 1 :: parts]
+    if given.list:
+        sys.stdout.writelines(f"{case.name}\n" for case in chosen)
+        return 0
+    if not chosen:
+        parser.error(f"no case is called {given.only}; --list prints their names")
+    folder = access.ROOT / "build" / access.LAB.name
+    results = folder / "faults.json"
+    known: dict[str, dict[str, Any]] = json.loads(results.read_text()) if results.exists() else {}
+    lab = Lab(given.inventory.resolve(), folder / "faults")
+    todo = [case for case in chosen if given.again or case.name not in known or known[case.name]["wrong"]]
+    for app in dict.fromkeys(case.app for case in todo):
+        lab.deploy(app)
+    for number, case in enumerate(todo, 1):
+        outcome = attempt(lab, case)
+        known[case.name] = asdict(outcome)
+        results.write_text(json.dumps(known, indent=1))
+        mark = _mark(known[case.name])
+        wait = f"longest wait {outcome.longest_wait} s, between: {outcome.between}"
+        say(f"[{number}/{len(todo)}] {case.name}: {mark}, {wait}, {outcome.failed or 'no request failed'}")
+        for wrong in outcome.wrong:
+            say(f"    {wrong}")
+    say(table(known))
+    bad = [case.name for case in chosen if known[case.name]["wrong"]]
+    say(f"{len(chosen) - len(bad)} of {len(chosen)} as they should be on {DEVICE} of lab {access.LAB.name}")
+    return 1 if bad else 0
+
+
+def say(text: str) -> None:
+    """Print at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
