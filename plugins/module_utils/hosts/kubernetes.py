@@ -15,7 +15,7 @@ import ssl
 from datetime import datetime, timezone
 from typing import Any
 
-from ..on_device.docker import SOCKET, Connection
+from ..on_device.docker import SOCKET, Connection, silent
 from .reading import Root
 
 MANIFESTS = "/etc/kubernetes/manifests"
@@ -25,12 +25,18 @@ CLIENT_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 
 
 def ask_docker(path: str, socket_path: str = SOCKET, timeout: float = 20) -> Any:
-    """What Docker Engine answers to one GET; None when it does not run."""
+    """What Docker Engine answers to one GET; None when it does not run.
+
+    Raises:
+        KrafError: when this user may not ask it, for that says nothing about Docker.
+    """
     connection = Connection(socket_path, timeout)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
         return json.loads(answer.read()) if answer.status == 200 else None
+    except PermissionError as error:
+        raise silent(error) from error
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:

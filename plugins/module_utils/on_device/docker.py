@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,10 +46,18 @@ def call(method: str, path: str, body: Any = None, timeout: float = 30.0) -> tup
         content = answer.read()
         return answer.status, json.loads(content) if content.strip() else None
     except (OSError, http.client.HTTPException) as error:
-        fix = "Start Docker on the device, or run the task as root"
-        raise KrafError("Docker on the device", SOCKET, str(error) or type(error).__name__, fix) from error
+        raise silent(error) from error
     finally:
         connection.close()
+
+
+def silent(error: Exception) -> KrafError:
+    """What to say when Docker does not answer. Its socket is never opened to others: that would make them root."""
+    if isinstance(error, PermissionError):
+        why = f"user {os.geteuid()} may not use it"
+        fix = "Run the task as root (become: true). Who was just put into the group docker must log in again first"
+        return KrafError("Docker", SOCKET, why, fix)
+    return KrafError("Docker", SOCKET, str(error) or type(error).__name__, "Check that Docker runs on this host")
 
 
 def _must(

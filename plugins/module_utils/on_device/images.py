@@ -219,8 +219,7 @@ def _send(
         answer = connection.getresponse()
         return answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:
-        why = f"it does not answer on this host: {error}"
-        raise KrafError("Docker", docker.SOCKET, why, "Check that Docker runs here") from error
+        raise docker.silent(error) from error
     finally:
         connection.close()
 

@@ -164,5 +164,5 @@ def test_same_context_packs_to_the_same_bytes() -> None:
 
 def test_docker_that_does_not_run_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker, "SOCKET", str(tmp_path / "none.sock"))
-    with pytest.raises(KrafError, match="Check that Docker runs"):
+    with pytest.raises(KrafError, match="Check that Docker runs on this host"):
         images.pull(NAME, NOBODY, 5)
