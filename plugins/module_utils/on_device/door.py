@@ -25,6 +25,9 @@ CA, PAIR = TLS / "ca.crt", TLS / "device.pem"
 STAGGER = 0.15
 """Seconds between two probes: the door itself tries a refused connection again only after a second."""
 
+STAYS_OPEN = 4.0
+"""Seconds after which an open connection leads to an app: by then the door has tried three times, one second apart."""
+
 
 def _context() -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(CA))
@@ -197,10 +200,10 @@ def probe_edge(doors: Sequence[str], sni: str, path: str, limit: float, stop: Se
 
 
 def _stays_open(doors: Sequence[str], sni: str) -> str:
-    """The door accepts before it knows whether the app does; if not, it closes at once."""
+    """The door accepts before it knows whether the app does; if not, it closes when it has tried again."""
     try:
         with connect(doors, sni) as secure:
-            secure.settimeout(0.4)
+            secure.settimeout(STAYS_OPEN)
             return "" if secure.recv(1) else "it closes the connection"
     except socket.timeout:
         return ""
