@@ -148,7 +148,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     if check and not os.path.exists(docker.SOCKET):
         return {"changed": True, "digest": "", "architecture": ""}
     try:
-        there = images.served(params["name"], login)
+        there = images.served(params["name"], login, params["timeout"])
     except KrafError:
         # Before the first run there is no image registry to ask.
         if not check:
@@ -156,7 +156,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         there = ""
     changed = (pushed if params["state"] == "pushed" else present)(params, login, there, check)
     if changed and not check:
-        there = images.served(params["name"], login)
+        there = images.served(params["name"], login, params["timeout"])
     return {"changed": changed, "digest": there, "architecture": images.architecture()}
 
 

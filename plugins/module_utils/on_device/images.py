@@ -99,16 +99,16 @@ def digests(name: str) -> set[str]:
     return {one.partition("@")[2] for one in image.get("RepoDigests") or []}
 
 
-def served(name: str, login: Login) -> str:
+def served(name: str, login: Login, timeout: float = 600, sleep: Callable[[float], None] = time.sleep) -> str:
     """The digest by which the registry serves an image; empty when it has none of this name.
 
     Raises:
         KrafError: when this host's Docker cannot ask the registry.
     """
-    status, content = _send("GET", f"/distribution/{quote(name, safe='/:')}/json", headers=login.headers())
-    if status == 200:
+    path = f"/distribution/{quote(name, safe='/:')}/json"
+    content, message = _patiently("GET", path, login, timeout, sleep)
+    if not message:
         return str(json.loads(content)["Descriptor"]["digest"])
-    message = _message(content)
     if "manifest unknown" in message or "not found" in message or "name unknown" in message:
         return ""
     raise refused(name, "ask for", message)
@@ -118,14 +118,18 @@ def pull(name: str, login: Login, timeout: float, sleep: Callable[[float], None]
     """Pull an image. Raises KrafError."""
     image = Reference.of(name)
     query = urlencode({"fromImage": image.untagged, "tag": image.tag})
-    _patiently(name, "pull", f"/images/create?{query}", login, timeout, sleep)
+    _content, message = _patiently("POST", f"/images/create?{query}", login, timeout, sleep)
+    if message:
+        raise refused(name, "pull", message)
 
 
 def push(name: str, login: Login, timeout: float, sleep: Callable[[float], None] = time.sleep) -> None:
     """Push an image. Raises KrafError."""
     image = Reference.of(name)
     path = f"/images/{quote(image.untagged, safe='/:')}/push?{urlencode({'tag': image.tag})}"
-    _patiently(name, "push", path, login, timeout, sleep)
+    _content, message = _patiently("POST", path, login, timeout, sleep)
+    if message:
+        raise refused(name, "push", message)
 
 
 def tag(source: str, name: str) -> None:
@@ -191,19 +195,19 @@ def refused(name: str, verb: str, message: str) -> KrafError:
     return KrafError("image", name, f"host {host} cannot {verb} it at {registry}: {message}", "", host=host)
 
 
-def _patiently(name: str, verb: str, path: str, login: Login, timeout: float, sleep: Callable[[float], None]) -> None:
-    """Repeat what a registry refuses because it came too often; everything else fails at once."""
+def _patiently(
+    method: str, path: str, login: Login, timeout: float, sleep: Callable[[float], None]
+) -> tuple[bytes, str]:
+    """What Docker answered, and its error, if any. What a registry refuses since it came too often is asked again."""
     deadline = time.monotonic() + timeout
-    for attempt in range(ATTEMPTS):
-        status, content = _send("POST", path, b"", login.headers(), max(1.0, deadline - time.monotonic()))
-        error, _said = _outcome(content)
-        if status == 200 and not error:
-            return
-        message = error or _message(content)
-        delay = FIRST_DELAY * 2**attempt
-        if not _too_many(message) or attempt == ATTEMPTS - 1 or time.monotonic() + delay > deadline:
-            raise refused(name, verb, message)
+    delay = FIRST_DELAY
+    while True:
+        status, content = _send(method, path, b"", login.headers(), max(1.0, deadline - time.monotonic()))
+        error = _outcome(content)[0] if status == 200 else _message(content) or f"it answered {status}"
+        if not _too_many(error) or delay >= FIRST_DELAY * 2 ** (ATTEMPTS - 1) or time.monotonic() + delay > deadline:
+            return content, error
         sleep(delay)
+        delay *= 2
 
 
 def _too_many(message: str) -> bool:

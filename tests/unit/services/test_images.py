@@ -113,6 +113,14 @@ def test_img_06_too_many_requests_are_tried_again_with_growing_delay(stub: Stub)
     assert slept == [2.0, 4.0]
 
 
+def test_img_06_a_question_that_came_too_often_is_asked_again(stub: Stub) -> None:
+    answer = {"Descriptor": {"digest": "sha256:1f"}}
+    stub.answer("distribution", (500, {"message": "toomanyrequests: slow down"}), (200, answer))
+    slept: list[float] = []
+    assert images.served(NAME, NOBODY, 60, slept.append) == "sha256:1f"
+    assert slept == [2.0]
+
+
 def test_img_06_limit_of_time_ends_the_tries(stub: Stub) -> None:
     stub.answer("images", (500, {"message": "toomanyrequests: slow down"}))
     slept: list[float] = []
