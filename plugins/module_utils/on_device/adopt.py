@@ -56,6 +56,7 @@ def _container(found: dict[str, Any], data: Sequence[tuple[str, str]], secrets: 
     result["env"] = env if secrets else sorted(env)
     result["image_user"] = str(config.get("User") or "")
     result["image_stop_signal"] = str(config.get("StopSignal") or "SIGTERM")
+    result["mounts"] = [{**mount, "empty": _is_empty(mount)} for mount in container.mounts]
     result["process"] = _process(container.pid) if container.running else None
     result["image_digests"] = list(image.get("RepoDigests") or [])
     result["auto_remove"] = bool((found.get("HostConfig") or {}).get("AutoRemove"))
@@ -66,6 +67,14 @@ def _container(found: dict[str, Any], data: Sequence[tuple[str, str]], secrets: 
         folders[name] = {"path": path, "folder": folder, **_state(folder)}
     result["data"] = folders
     return result
+
+
+def _is_empty(mount: dict[str, Any]) -> bool:
+    """Whether a volume holds nothing; of other mounts nobody needs to know."""
+    try:
+        return mount["type"] == "volume" and not os.listdir(mount["source"])
+    except OSError:
+        return False
 
 
 def _process(pid: int) -> dict[str, Any] | None:

@@ -81,10 +81,13 @@ frontend out-{name}
     default_backend {name}-edge
 """
 
+# The checks choose between doors, they turn nobody away: a device that is too busy for its own checks would otherwise
+# close every connection. With no door left that passes them, all are tried.
 _EDGE = """\
 backend {name}{suffix}
     timeout connect 5s
     retries 20
+    option allbackups
 """
 
 
@@ -98,7 +101,8 @@ def render(forwards: Sequence[Forward], ipv6: bool = False) -> str:
         check = f"{_tls('check.' + DOOR_DOMAIN)} check check-ssl check-sni check.{DOOR_DOMAIN}"
         for address in doors:
             text += (
-                f"    server {_server(address)} {address} {check} inter 3s fastinter 1s downinter 1s fall 3 rise 1\n"
+                # A check may take as long as its interval: a weak device under load needs seconds for a handshake.
+                f"    server {_server(address)} {address} {check} inter 5s fastinter 3s downinter 2s fall 3 rise 1\n"
             )
     for forward in sorted(forwards, key=lambda one: one.name):
         text += _forward(forward, ipv6)
@@ -131,6 +135,8 @@ def _edge_backend(forward: Forward, suffix: str) -> str:
     for address in forward.edge:
         options = f"{_tls(forward.sni)} track {DOORS}/{_server(address)} tcp-ut 30s on-marked-down shutdown-sessions"
         text += f"    server {_server(address)} {address} {options}\n"
+    for address in forward.edge:
+        text += f"    server any_{_server(address)} {address} {_tls(forward.sni)} tcp-ut 30s backup\n"
     return text
 
 

@@ -21,6 +21,7 @@ from ..manifests.workload import Process
 KEPT, TRANSLATED, LOST, REFUSED = "kept", "translated", "lost", "refused"
 # https://kubernetes.io/docs/concepts/configuration/secret/#use-case-as-container-environment-variables
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*\Z")
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}\Z")
 _BRIDGES = ("", "default", "bridge")
 
 
@@ -155,7 +156,9 @@ def _mounts(app: App, found: Mapping[str, Any]) -> list[dict[str, str]]:
         path = str(mount["path"]).rstrip("/")
         inside = any(path == at or at.startswith(f"{path}/") for at in declared)
         name = f"{mount['type']} {mount.get('source') or mount.get('name')} at {path}"
-        if not inside:
+        if not inside and mount.get("empty") and _ANONYMOUS.match(str(mount.get("name"))):
+            rows.append(row(f"volume at {path}", TRANSLATED, "it is the image's own, and empty; the edge has one, too"))
+        elif not inside:
             rows.append(row(name, REFUSED, "it is not among the app's data in the catalog and would be missing"))
     return rows
 

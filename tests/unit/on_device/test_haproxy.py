@@ -42,10 +42,17 @@ def test_another_address_needs_a_reload() -> None:
 
 def test_every_connection_to_a_door_is_verified_both_ways() -> None:
     lines = [line for line in haproxy.render([APP]).splitlines() if ":8843" in line]
-    assert len(lines) == 4
+    assert len(lines) == 6
     for line in lines:
         assert "verify required" in line
         assert "crt /etc/kraf/tls/device.pem ca-file /etc/kraf/tls/ca.crt" in line
+
+
+def test_a_device_that_is_too_busy_for_its_checks_turns_nobody_away() -> None:
+    backend = haproxy.render([APP]).partition("backend app-edge\n")[2].splitlines()
+    unchecked = [line for line in backend if ":8843" in line and " track " not in line and " check " not in line]
+    assert [line.rsplit(maxsplit=1)[-1] for line in unchecked] == ["backup"] * len(APP.edge)
+    assert "    option allbackups" in backend
 
 
 def test_name_at_the_door_is_in_the_form_that_haproxy_verifies() -> None:
