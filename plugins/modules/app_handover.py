@@ -195,6 +195,12 @@ clock:
   returned: when clients were held or switched
   type: dict
   sample: {held: 0.4, halted: 1.1, ready: 2.0, released: 3.2}
+aside:
+  description: What the app wrote here while it belonged to the device for a moment, before it was given back to the edge.
+  returned: when clients were held or switched
+  type: list
+  elements: str
+  sample: []
 held_seconds:
   description: How long clients waited, in seconds.
   returned: when clients were held

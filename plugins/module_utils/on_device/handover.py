@@ -13,6 +13,7 @@ read both sides.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -439,4 +440,6 @@ def _finish(task: Task, record: Record, clock: Clock, more: dict[str, Any]) -> d
     for _, folder in record.data:
         tree.purge(folder, record.epoch)
     held = round(clock.at["released"] - clock.at["held"], 3) if "released" in clock.at and "held" in clock.at else 0.0
+    aside = [tree.beside(folder, record.epoch - 1) for _, folder in record.data]
+    more = {**more, "aside": [path for path in aside if os.path.exists(path)]}
     return {"changed": True, "record": record.as_json(), "clock": clock.at, "held_seconds": held, **more}

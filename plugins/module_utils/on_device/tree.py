@@ -264,7 +264,11 @@ def unswap(folder: str, epoch: int) -> None:
 
 
 def purge(folder: str, epoch: int) -> list[str]:
-    """Remove copies of earlier epochs, all but the newest tree that was replaced; what was removed."""
+    """Remove copies of earlier epochs, all but the newest tree that was replaced; what was removed.
+
+    The copy of the epoch just before stays: it is there only if that epoch's owner, this device, was given back, and
+    holds what the app wrote here meanwhile.
+    """
     mark = f"{Path(folder).name}.kraf-"
     before: dict[int, Path] = {}
     gone = []
@@ -272,7 +276,7 @@ def purge(folder: str, epoch: int) -> list[str]:
         kind = path.name[len(mark) :] if path.name.startswith(mark) else ""
         if kind.startswith("before-") and kind[7:].isdigit():
             before[int(kind[7:])] = path
-        elif kind.isdigit() and int(kind) <= epoch:
+        elif kind.isdigit() and int(kind) < epoch - 1:
             gone.append(path)
     gone += [path for number, path in before.items() if number != max(before)]
     for path in gone:

@@ -175,10 +175,18 @@ def test_nothing_there_at_all_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_purge_keeps_the_newest_replaced_tree_and_everything_that_is_not_ours(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
-    gone = [f"{name}.kraf-2", f"{name}.kraf-4", f"{name}.kraf-before-3", f"{name}.kraf-before-9"]
-    kept = [name, "other.kraf-2", f"{name}.kraf-5", f"{name}.kraf-before-11", f"{name}.kraf-x", f"x{name}.kraf-2"]
+    gone = [f"{name}.kraf-2", f"{name}.kraf-before-3", f"{name}.kraf-before-9"]
+    kept = [
+        name,
+        "other.kraf-2",
+        f"{name}.kraf-4",
+        f"{name}.kraf-5",
+        f"{name}.kraf-before-11",
+        f"{name}.kraf-x",
+        f"x{name}.kraf-2",
+    ]
     for one in (*gone, *kept):
         (tmp_path / one).mkdir()
-    assert sorted(Path(one).name for one in tree.purge(str(folder), 4)) == sorted(gone)
+    assert sorted(Path(one).name for one in tree.purge(str(folder), 5)) == sorted(gone)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
-    assert tree.purge(str(folder), 4) == []
+    assert tree.purge(str(folder), 5) == []
