@@ -196,7 +196,7 @@ clock:
   type: dict
   sample: {held: 0.4, halted: 1.1, ready: 2.0, released: 3.2}
 aside:
-  description: What the app wrote here while it belonged to the device for a moment, before it was given back to the edge.
+  description: Paths of what the app wrote here while the device owned it for a moment, before it was given back.
   returned: when clients were held or switched
   type: list
   elements: str
