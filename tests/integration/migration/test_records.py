@@ -1,0 +1,104 @@
+"""Placement and Migration, against a real API server with the collection's own resource definitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.errors import Invalid
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import CRD, MIGRATION, PLACEMENT
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.rollout import is_rolled_out
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.manifests import namespace
+from ansible_collections.kraf.edge.plugins.module_utils.placement import inventory
+from ansible_collections.kraf.edge.plugins.module_utils.placement.records import DONE, Records
+from tests.integration.apiserver import ApiServer
+
+UID = "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11"
+FILES = Path(__file__).parents[3] / "roles/crds/files"
+
+
+@pytest.fixture(scope="module")
+def kinds(api: ApiServer) -> None:
+    server = connect(api.params())
+    for path in sorted(FILES.glob("*.yaml")):
+        definition = yaml.safe_load(path.read_text())
+        server.apply(definition)
+        server.wait(CRD, definition["metadata"]["name"], "", is_rolled_out, 30)
+
+
+@pytest.fixture
+def records(kinds: None, cluster: Cluster, device: str) -> Records:
+    cluster.apply(namespace.objects(device, UID)[0])
+    return Records(cluster, device, UID, "faces")
+
+
+def test_the_device_owns_an_app_at_first(records: Records) -> None:
+    assert records.read() is None
+    assert (records.create(False).owner, records.create(False).epoch) == ("device", 1)
+
+
+def test_owner_and_epoch_change_together(records: Records) -> None:
+    committed = records.commit(records.stamp(records.create(False), 1, "ann"), "edge", 2)
+    assert (committed.owner, committed.epoch, committed.tree) == ("edge", 2, 2)
+    assert records.read() == committed
+
+
+def test_a_run_that_was_overtaken_commits_nothing(records: Records) -> None:
+    slept = records.stamp(records.create(False), 1, "ann")
+    fresh = records.read()
+    assert fresh is not None
+    records.stamp(fresh, 2, "bob")
+    with pytest.raises(KrafError, match="another run has taken the app in hand"):
+        records.commit(slept, "edge", 2)
+    found = records.read()
+    assert found is not None
+    assert (found.owner, found.epoch) == ("device", 1)
+
+
+def test_an_earlier_run_cannot_take_the_app_in_hand_again(records: Records) -> None:
+    stamped = records.stamp(records.create(False), 5, "bob")
+    with pytest.raises(KrafError, match="run 5 has it in hand, this is run 4"):
+        records.stamp(stamped, 4, "ann")
+
+
+def test_a_new_device_of_the_same_name_inherits_nothing(records: Records, cluster: Cluster, device: str) -> None:
+    records.create(False)
+    with pytest.raises(KrafError, match="belongs to the device"):
+        Records(cluster, device, "00000000-0000-0000-0000-000000000000", "faces").read()
+
+
+@pytest.mark.parametrize("spec", [{"owner": "both"}, {"epoch": 0}, {"owner": None}])
+def test_the_resource_itself_refuses_what_cannot_be(
+    records: Records, cluster: Cluster, device: str, spec: dict[str, Any]
+) -> None:
+    records.create(False)
+    with pytest.raises(Invalid):
+        cluster.patch(PLACEMENT, "faces", f"kraf-{device}", {"spec": spec})
+
+
+def test_the_account_of_a_move_is_kept_and_listed(records: Records, cluster: Cluster, device: str) -> None:
+    placement = records.stamp(records.create(False), 1, "ann")
+    records.begin("edge", 2, "ann", [{"property": "argv", "verdict": "kept", "why": ""}])
+    records.begin("edge", 2, "bob", [])
+    placement = records.commit(placement, "edge", 2)
+    records.note(2, result=DONE, heldSeconds=2.5)
+    records.close(placement)
+    (row,) = inventory.placements(cluster, device)
+    assert (row["owner"], row["epoch"], row["phase"]) == ("edge", 2, "Settled")
+    (move,) = row["migrations"]
+    assert (move["result"], move["held_seconds"], move["to"]) == ("Done", 2.5, "edge")
+    assert move["finished"]
+
+
+def test_a_reason_that_is_too_long_is_cut_rather_than_refused(records: Records, cluster: Cluster, device: str) -> None:
+    records.create(False)
+    records.begin("edge", 2, "ann", [])
+    records.note(2, result="Failed", message="x" * 10_000)
+    found = cluster.get(MIGRATION, "faces-2", f"kraf-{device}")
+    assert found is not None
+    assert len(found["status"]["message"]) == 4000

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a container is the same at the edge, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import Port
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.placement import portability
+from ansible_collections.kraf.edge.plugins.module_utils.placement.portability import KEPT, LOST, REFUSED, TRANSLATED
+
+from .containers import APP, container
+
+
+def verdicts(**changes: Any) -> dict[str, str]:
+    return {row["property"]: row["verdict"] for row in portability.examine(APP, container(**changes))}
+
+
+def test_a_plain_container_can_move() -> None:
+    rows = portability.examine(APP, container())
+    portability.refuse(APP, rows)
+    found = {row["property"]: row["verdict"] for row in rows}
+    assert found["data results"] == found["argv"] == found["user"] == KEPT
+    assert found["port 80 to 8000/tcp"] == TRANSLATED
+    assert found["address of clients"] == LOST
+
+
+def test_no_container_is_an_error_that_names_it() -> None:
+    with pytest.raises(KrafError, match="container of app pi1/faces: 'faces'"):
+        portability.examine(APP, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"privileged": True}, "privileged"),
+        ({"devices": ["/dev/ttyUSB0"]}, "device /dev/ttyUSB0"),
+        ({"capabilities": ["NET_ADMIN"]}, "capability NET_ADMIN"),
+        ({"pid_mode": "host"}, "pid_mode host"),
+        ({"ipc_mode": "container:db"}, "ipc_mode container:db"),
+        ({"network_mode": "host"}, "network host"),
+        ({"network_mode": "container:db"}, "network container:db"),
+        (
+            {"mounts": [{"type": "bind", "source": "/var/run/docker.sock", "path": "/var/run/docker.sock"}]},
+            "bind /var/run/docker.sock at /var/run/docker.sock",
+        ),
+    ],
+)
+def test_mig_09_what_the_edge_does_not_give_is_refused_by_name(change: dict[str, Any], name: str) -> None:
+    rows = portability.examine(APP, container(**change))
+    assert {row["property"]: row["verdict"] for row in rows}[name] == REFUSED
+    with pytest.raises(KrafError) as caught:
+        portability.refuse(APP, rows)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["/bin/sh", "-c", "exec app --flag 'a b'"], ("/bin/sh", "-c", "exec app --flag 'a b'")),
+        (["python3"], ("python3",)),
+        (["/app with space", ""], ("/app with space", "")),
+    ],
+)
+def test_mig_03_what_runs_is_taken_word_by_word(argv: list[str], expected: tuple[str, ...]) -> None:
+    assert portability.process(container(argv=argv)).argv == expected
+
+
+def test_mig_11_a_user_of_the_image_is_left_to_the_image() -> None:
+    assert portability.process(container(user="app", image_user="app")).user is None
+
+
+@pytest.mark.parametrize(
+    ("user", "process", "expected"),
+    [
+        ("pi", {"user": 1000, "group": 44, "groups": [44]}, (1000, 44)),
+        ("1000:1000", None, (1000, 1000)),
+        ("1000", {"user": 1000, "group": 0, "groups": []}, (1000, 0)),
+    ],
+)
+def test_mig_11_a_user_given_to_the_container_becomes_numbers(
+    user: str, process: dict[str, Any] | None, expected: tuple[int, int]
+) -> None:
+    found = portability.process(container(user=user, process=process))
+    assert (found.user, found.group) == expected
+
+
+def test_mig_11_a_name_whose_number_nobody_knows_is_refused() -> None:
+    assert verdicts(user="pi", process=None)["user pi"] == REFUSED
+
+
+def test_mig_13_a_variable_that_kubernetes_refuses_is_named() -> None:
+    assert verdicts(env={"1X": "2", "GOOD": "1"})["variable 1X"] == REFUSED
+
+
+def test_mig_15_the_report_holds_names_and_no_values() -> None:
+    assert "secret" not in repr(portability.examine(APP, container()))
+    assert "secret" not in repr(portability.process(container()))
+
+
+def test_data_that_lie_in_the_container_itself_are_refused() -> None:
+    data = {"results": {**container()["data"]["results"], "folder": "", "exists": False}}
+    assert verdicts(data=data)["data results"] == REFUSED
+
+
+def test_a_data_directory_that_is_a_mount_point_is_refused_since_it_cannot_be_exchanged() -> None:
+    data = {"results": {**container()["data"]["results"], "mount_point": True}}
+    assert verdicts(data=data)["data results"] == REFUSED
+
+
+def test_mig_08_a_mount_that_the_catalog_does_not_name_is_refused() -> None:
+    mounts = [*container()["mounts"], {"type": "volume", "name": "case_vol", "source": "/v/_data", "path": "/cache"}]
+    assert verdicts(mounts=mounts)["volume /v/_data at /cache"] == REFUSED
+
+
+@pytest.mark.parametrize(("empty", "verdict"), [(True, TRANSLATED), (False, REFUSED)])
+def test_mig_08_an_anonymous_volume_of_the_image_may_stay_only_if_it_is_empty(empty: bool, verdict: str) -> None:
+    volume = {"type": "volume", "name": "a" * 64, "source": "/v/_data", "path": "/cache", "empty": empty}
+    rows = portability.examine(APP, container(mounts=[*container()["mounts"], volume]))
+    assert [row["verdict"] for row in rows if "/cache" in row["property"]] == [verdict]
+
+
+def test_a_container_that_vanishes_when_it_stops_is_refused() -> None:
+    assert verdicts(auto_remove=True)["--rm"] == REFUSED
+
+
+def test_mig_17_names_of_other_containers_are_reported_as_lost() -> None:
+    found = verdicts(network_mode="stack_default", labels={"com.docker.compose.project": "stack"})
+    assert found["network stack_default"] == found["compose project"] == LOST
+
+
+def test_a_second_port_is_refused() -> None:
+    app = dataclasses.replace(APP, ports=(Port(8000, 80), Port(9000, 90)))
+    found = {row["property"]: row["verdict"] for row in portability.examine(app, container())}
+    assert found["ports"] == REFUSED

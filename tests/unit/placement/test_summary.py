@@ -1,0 +1,44 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator reads after a move."""
+
+from __future__ import annotations
+
+from ansible_collections.kraf.edge.plugins.module_utils.placement import summary
+
+MOVED = {
+    "app": "pi1/faces",
+    "changed": True,
+    "owner": "edge",
+    "epoch": 2,
+    "address": "pi1:8000",
+    "held_seconds": 3.25,
+    "portability": [
+        {"property": "argv", "verdict": "kept", "why": "as they run"},
+        {"property": "address of clients", "verdict": "lost", "why": "the app sees the door's address"},
+    ],
+}
+
+
+def test_it_says_where_the_app_is_and_how_long_clients_waited() -> None:
+    lines = summary.lines([MOVED])
+    assert lines[1].split() == ["pi1/faces", "moved", "edge", "2", "pi1:8000", "3.25", "s"]
+
+
+def test_it_tells_only_what_is_different() -> None:
+    text = "\n".join(summary.lines([MOVED]))
+    assert "the door's address" in text
+    assert "argv" not in text
+
+
+def test_a_failure_stands_there_with_its_reason() -> None:
+    lines = summary.lines([{"app": "pi1/faces", "changed": False, "failed": True, "msg": "no room"}])
+    assert "pi1/faces was not moved: no room" in lines
+
+
+def test_a_plan_names_the_steps() -> None:
+    plan = [{"step": "commit", "does": "change the owner"}]
+    lines = summary.lines([{**MOVED, "plan": plan}])
+    assert "  commit     change the owner" in lines
+    assert "would move" in lines[1]
