@@ -56,3 +56,40 @@ def test_no_password_stands_in_a_command_line(host: Host) -> None:
     assert passwords
     running = host.check_output("cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert [password for password in passwords if password in running] == []
+
+
+def test_dav_05_a_container_that_was_there_before_the_mount_wrote_to_the_disk(host: Host) -> None:
+    assert host.check_output(f"cat {MOUNT}/first") == "first"
+
+
+def test_dav_05_a_container_that_starts_at_boot_gets_the_disk(host: Host) -> None:
+    assert host.check_output(f"cat {MOUNT}/boot /proc/sys/kernel/random/boot_id | uniq | wc -l") == "1"
+
+
+LARGE = """
+import base64, hashlib, http.client, os, shlex, sys
+mount, sent, got = sys.argv[1], hashlib.sha256(), hashlib.sha256()
+with open(mount + "/large", "wb") as file:
+    for number in range(200):
+        part = os.urandom(2**20)
+        sent.update(part)
+        file.write(part)
+lines = [shlex.split(line) for line in open("/etc/davfs2/secrets") if line.startswith('"' + mount + '"')]
+url = [line.split()[0] for line in open("/proc/mounts") if line.split()[1] == mount and "http" in line][0]
+token = base64.b64encode(":".join(lines[0][1:]).encode()).decode()
+for _try in range(60):
+    connection = http.client.HTTPConnection(url.split("/")[2], timeout=60)
+    connection.request("GET", "/large", headers={"Authorization": "Basic " + token})
+    answer = connection.getresponse()
+    if answer.status == 200:
+        break
+    __import__("time").sleep(1)
+while part := answer.read(2**20):
+    got.update(part)
+print(sent.hexdigest() == got.hexdigest())
+os.unlink(mount + "/large")
+"""
+
+
+def test_wds_01_200_mib_come_whole_through_mount_and_door(host: Host) -> None:
+    assert host.check_output("python3 -c %s %s", LARGE, MOUNT) == "True"
