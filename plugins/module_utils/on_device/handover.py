@@ -311,12 +311,12 @@ def start_here(task: Task, record: Record) -> Record:
 
 
 def stop_here(record: Record) -> None:
-    """The container stopped, and nothing that starts it again."""
-    found = docker.inspect(record.container_id)
-    if found is None:
-        return
-    docker.set_restart_policy(record.container_id, "no")
-    docker.stop(record.container_id, docker.from_inspect(found).stop_timeout)
+    """The container stopped, and nothing that starts it again; also one that was made since under its name."""
+    for name in dict.fromkeys(filter(None, (record.container_id, record.container))):
+        found = docker.inspect(name)
+        if found is not None:
+            docker.set_restart_policy(name, "no")
+            docker.stop(name, docker.from_inspect(found).stop_timeout)
 
 
 def _unswap(record: Record) -> Record:

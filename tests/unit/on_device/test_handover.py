@@ -1,0 +1,87 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""on_device/handover: whose the container is, in single calls; whole moves are tried by tests/faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, handover, placement
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.handover import Task
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement import DEVICE, EDGE, READY, Record
+
+from .docker_api import Docker, serving
+
+TASK = Task("notes", 4, 9, container="notes", owner=EDGE)
+RECORD = Record(
+    "notes", EDGE, 4, fence=7, container="notes", container_id="id-of-notes", restart_policy="always", data=()
+)
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
+    with serving(tmp_path / "docker.sock") as found:
+        monkeypatch.setattr(docker, "SOCKET", str(found.socket))
+        monkeypatch.setattr(docker, "inspect_image", lambda image: None)
+        monkeypatch.setattr(placement, "ROOT", tmp_path / "lib")
+        monkeypatch.setattr(placement, "LOCKS", tmp_path / "run")
+        found.add("notes", "always")
+        yield found
+
+
+def test_container_of_an_app_that_the_edge_owns_is_stopped_for_good(engine: Docker) -> None:
+    placement.save(RECORD)
+    handover.fence_off(TASK)
+    assert not engine.running("notes")
+    assert engine.policy("notes") == ("no", 0)
+
+
+def test_container_that_was_made_anew_under_its_name_is_stopped_too(engine: Docker) -> None:
+    placement.save(replace(RECORD, container_id="gone"))
+    handover.fence_off(TASK)
+    assert not engine.running("notes")
+    assert engine.policy("notes") == ("no", 0)
+
+
+def test_no_container_is_nothing_to_stop(engine: Docker) -> None:
+    engine.containers.clear()
+    placement.save(RECORD)
+    assert handover.fence_off(TASK)["record"]["fence"] == 9
+
+
+@pytest.mark.parametrize("task", [replace(TASK, owner=DEVICE), replace(TASK, epoch=5), replace(TASK, epoch=3)])
+def test_two_stories_are_refused_and_nothing_is_stopped(engine: Docker, task: Task) -> None:
+    placement.save(RECORD)
+    with pytest.raises(KrafError, match="the Placement says owner"):
+        handover.fence_off(task)
+    assert engine.running("notes")
+
+
+def test_overtaken_run_stops_nothing(engine: Docker) -> None:
+    placement.save(replace(RECORD, fence=10))
+    with pytest.raises(KrafError, match="run 10 has taken the app in hand"):
+        handover.fence_off(TASK)
+    assert engine.running("notes")
+
+
+def test_app_is_not_given_back_once_clients_have_spoken_to_the_new_side(
+    engine: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placement.save(replace(RECORD, phase=READY, to=DEVICE))
+    monkeypatch.setattr(handover.forward, "load", lambda name: handover.forward.Forward(name, 1, target=DEVICE))
+    with pytest.raises(KrafError, match="clients have spoken to the new side"):
+        handover.still_held(TASK)
+    assert engine.running("notes")
+
+
+def test_first_record_says_what_the_container_was(engine: Docker) -> None:
+    found = handover.admit(replace(TASK, epoch=1, fence=3))
+    assert (found.owner, found.epoch, found.fence) == (DEVICE, 1, 3)
+    assert (found.container_id, found.restart_policy) == ("id-of-notes", "always")
+    assert placement.load("notes") == found
