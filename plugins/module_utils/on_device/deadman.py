@@ -64,13 +64,21 @@ WantedBy=timers.target
 """
 
 
+def start(record: Record) -> bool:
+    """The container as it was, running; one that its owner has made anew since has a restart policy of its own."""
+    name = record.container_id
+    if docker.inspect(name) is None:
+        name = record.container
+    elif record.restart_policy:
+        docker.set_restart_policy(name, record.restart_policy, record.restart_maximum)
+    return docker.start(name)
+
+
 def restore(record: Record) -> Record:
     """Give clients back to the owner: what a hand-over that was not verified has changed so far."""
     if record.to == EDGE:
-        if record.restart_policy:
-            docker.set_restart_policy(record.container_id, record.restart_policy, record.restart_maximum)
-            if docker.start(record.container_id):
-                _await(record.app)
+        if record.restart_policy and start(record):
+            _await(record.app)
         forward.release(record.app, DEVICE)
     else:
         forward.release(record.app, EDGE)

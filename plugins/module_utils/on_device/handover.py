@@ -302,9 +302,7 @@ def start_here(task: Task, record: Record) -> Record:
     if record.phase == READY and record.to == DEVICE:
         for _, folder in record.data:
             tree.swap(folder, record.epoch + 1)
-    if record.restart_policy:
-        docker.set_restart_policy(record.container_id, record.restart_policy, record.restart_maximum)
-    docker.start(record.container_id)
+    deadman.start(record)
     found = forward.load(task.app)
     door.probe_device(found.device_address if found else "", task.probe, task.limit)
     return record

@@ -164,6 +164,14 @@ def test_undoing_that_fails_is_tried_again(engine: Docker, forwards: Forwards) -
     assert (placement.load("notes") or Record("")).phase == IDLE
 
 
+def test_container_that_was_made_anew_is_started_with_its_own_policy(engine: Docker, forwards: Forwards) -> None:
+    hand_over(EDGE, 3, engine, forwards)
+    engine.add("notes", "always", running=False)["Id"] = "another"
+    deadman.fire("notes")
+    assert engine.running("notes")
+    assert engine.policy("notes") == ("always", 0)
+
+
 def test_hand_over_that_is_at_work_is_waited_for(
     engine: Docker, forwards: Forwards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
