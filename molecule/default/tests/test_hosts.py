@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from pathlib import Path
 
 from testinfra.host import Host
 
@@ -53,6 +55,12 @@ def test_dkr_05_the_owners_settings_of_docker_are_still_there(host: Host) -> Non
     before = host.file("/var/lib/kraf/installed/daemon.json").content_string
     owners = json.loads(before) if before.strip() else {}
     assert {key: settings[key] for key in owners} == owners
+
+
+def test_ins_07_the_owners_settings_of_containerd_are_still_there(host: Host) -> None:
+    name = host.check_output("cat /etc/hostname")
+    before = (Path(__file__).parents[1] / f"files/containerd/{name}.toml").read_bytes()
+    assert host.file("/etc/containerd/config.toml").sha256sum == hashlib.sha256(before).hexdigest()
 
 
 def test_containers_survive_a_restart_of_docker(host: Host) -> None:
