@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from . import addresses, argument_specs, galaxy, variables
+from . import addresses, argument_specs, galaxy, pictures, variables
 
-CHECKS = (galaxy, argument_specs, variables, addresses)
+CHECKS = (galaxy, argument_specs, variables, addresses, pictures)
 
 
 def main() -> int:
