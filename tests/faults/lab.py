@@ -165,6 +165,16 @@ class Lab:
             check=True,
             stdout=subprocess.DEVNULL,
         )
+        end = time.monotonic() + 180
+        while True:
+            try:
+                access.ssh(DEVICE, "docker ps -q", timeout=30)
+            except (access.Failed, subprocess.TimeoutExpired):
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(1)
+            else:
+                return
 
 
 def problems(side: Side, to: str, app: App) -> list[str]:

@@ -42,18 +42,25 @@ STEPS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 TWICE = ("after:copy", "after:commit", "after:start", "after:release")
 """After these the second run is killed, too, before and after it has settled what the first one left."""
-CUTS = ("after:stop", "after:commit")
-"""After these the device loses its power as well."""
+CUTS = {
+    "edge": {"after:stop": True, "after:commit": False},
+    "device": {"after:hold": True, "after:commit": False},
+}
+"""After these the device loses its power as well; whether it then gives clients back to the owner all by itself."""
+ALONE = 400.0
+"""Seconds for the device to start, and for its dead-man's timer."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One case: the app, the side it is to go to, and the moments at which one play after the other is killed."""
+    """One case: the app, the side it is to go to, and the moments at which one play after the other is killed; whether
+    the power is cut then, and whether the device has to help itself before anybody comes back."""
 
     app: App
     to: str
     faults: tuple[str, ...]
     cut: bool = False
+    alone: bool = False
 
     @property
     def name(self) -> str:
@@ -91,8 +98,8 @@ def _cases(app: App, to: str) -> Iterator[Case]:
         for first in TWICE:
             yield Case(app, to, (first, "before:settle"))
             yield Case(app, to, (first, "after:settle"))
-        for first in CUTS:
-            yield Case(app, to, (first,), cut=True)
+        for first, alone in CUTS[to].items():
+            yield Case(app, to, (first,), True, alone)
 
 
 def attempt(lab: Lab, case: Case) -> Outcome:
@@ -120,6 +127,8 @@ def attempt(lab: Lab, case: Case) -> Outcome:
             outcome.between = f"{between.placement.get('owner', '-')}, {between.device.get('phase', '-')}"
             if both(between) and not app.overlap:
                 outcome.wrong.append(f"after {fault} the app runs on both sides")
+        if case.alone and not writer.written(3, ALONE):
+            outcome.wrong.append("the device did not give the app back to its owner by itself")
         rc = lab.move(app, case.to, f"{log}.again")
         if rc:
             outcome.wrong.append(f"the run after it ended with {rc}:\n{lab.said(f'{log}.again')}")
