@@ -143,7 +143,8 @@ options:
     default: ""
 attributes:
   check_mode:
-    description: Can run in check mode and predicts nothing but O(step=look).
+    description: Changes nothing in check mode.
+    details: The result of O(step=look) is the real one; every other step only says that it would change something.
     support: partial
   diff_mode:
     description: Returns what has changed.

@@ -50,7 +50,7 @@ def connect(doors: Sequence[str], sni: str, timeout: float = 5.0) -> ssl.SSLSock
         fix = "Run the device's playbook"
         raise KrafError("certificate of the device", str(PAIR), f"it cannot be used: {error}", fix) from error
     for door in doors:
-        address, _, port = door.rpartition(":")
+        address, _colon, port = door.rpartition(":")
         try:
             plain = socket.create_connection((address, int(port)), timeout)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -223,7 +223,7 @@ def probe_device(address: str, path: str, limit: float, direct: bool = True) -> 
     Raises:
         KrafError: with the last answer.
     """
-    host, _, port = address.rpartition(":")
+    host, _colon, port = address.rpartition(":")
     end, said = time.monotonic() + limit, "nothing yet"
     while time.monotonic() < end:
         connection = _Local(host, int(port), 2.0, direct)

@@ -241,7 +241,7 @@ def move_to_edge(task: Task) -> dict[str, Any]:
 def _copy(task: Task, pairs: Sequence[tree.Pair], clock: Clock) -> None:
     if not pairs:
         return
-    for _, folder in task.data:
+    for _name, folder in task.data:
         tree.durable(folder)
     tree.final(task.app, pairs, task.remote, task.copy_limit)
     clock.mark("copied")
@@ -277,7 +277,7 @@ def move_to_device(task: Task) -> dict[str, Any]:
                 tree.final(task.app, pairs, task.remote, task.copy_limit)
                 clock.mark("copied")
                 tree.compare(task.app, pairs, task.remote, task.copy_limit)
-                for _, folder in record.data:
+                for _name, folder in record.data:
                     tree.durable(tree.beside(folder, task.epoch + 1))
                 clock.mark("compared")
             record = _disarm(task, box, record)
@@ -300,7 +300,7 @@ def move_to_device(task: Task) -> dict[str, Any]:
 def start_here(task: Task, record: Record) -> Record:
     """The copy into its place, the container as it was, and its probe."""
     if record.phase == READY and record.to == DEVICE:
-        for _, folder in record.data:
+        for _name, folder in record.data:
             tree.swap(folder, record.epoch + 1)
     deadman.start(record)
     found = forward.load(task.app)
@@ -320,7 +320,7 @@ def stop_here(record: Record) -> None:
 def _unswap(record: Record) -> Record:
     """Take back what ``start_here`` has put in place; what the app wrote meanwhile is kept aside."""
     if record.phase == READY and record.to == DEVICE:
-        for _, folder in record.data:
+        for _name, folder in record.data:
             tree.unswap(folder, record.epoch + 1)
     return record
 
@@ -435,9 +435,9 @@ def _finish(task: Task, record: Record, clock: Clock, more: dict[str, Any]) -> d
     clock.mark("confirmed")
     deadman.clear(task.app)
     tree.forget(task.app)
-    for _, folder in record.data:
+    for _name, folder in record.data:
         tree.purge(folder, record.epoch)
     held = round(clock.at["released"] - clock.at["held"], 3) if "released" in clock.at and "held" in clock.at else 0.0
-    aside = [tree.beside(folder, record.epoch - 1) for _, folder in record.data]
+    aside = [tree.beside(folder, record.epoch - 1) for _name, folder in record.data]
     more = {**more, "aside": [path for path in aside if os.path.exists(path)]}
     return {"changed": True, "record": record.as_json(), "clock": clock.at, "held_seconds": held, **more}

@@ -77,7 +77,8 @@ def git() -> bool:
 
 
 def sqlite(mode: str) -> bool:
-    with contextlib.closing(sqlite3.connect(f"{mode}.sqlite")) as database, database:
+    database = sqlite3.connect(f"{mode}.sqlite")
+    with contextlib.closing(database), database:
         database.execute(f"PRAGMA journal_mode={mode}")
         database.execute("CREATE TABLE photos (name)")
         database.execute("INSERT INTO photos VALUES ('one')")
