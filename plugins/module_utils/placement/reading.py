@@ -68,7 +68,9 @@ def check(app: str, placement: Placement | None, state: World, seen: Seen) -> No
         raise KrafError(f"owner of app {app}", None, why, fix)
     if not table.record_agrees(state):
         here = (
-            "there is no Placement" if placement is None else f"the Placement says owner {state.owner}, epoch {state.epoch}"
+            "there is no Placement"
+            if placement is None
+            else f"the Placement says owner {state.owner}, epoch {state.epoch}"
         )
         fix = (
             "Was etcd restored, the namespace deleted, or the device written anew? Find out which side's data are good,"
