@@ -202,6 +202,18 @@ device:
   description: The same for the single device of O(name).
   returned: success and O(name) is given and O(state=present)
   type: dict
+  sample:
+    address: 192.168.1.21
+    architecture: arm64
+    cluster_uid: ""
+    expires: ""
+    labels: {site: lab}
+    machine_id: ""
+    memory_bytes: 4294967296
+    name: pi1
+    reason: ""
+    state: active
+    uid: 6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11
 """
 
 from typing import Any
