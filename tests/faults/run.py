@@ -172,19 +172,23 @@ def _mark(row: dict[str, Any] | None) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="*", help="pattern of case names, such as 'ledger-to-edge/*:commit'")
+    parser.add_argument(
+        "--only", action="append", help="pattern of case names, such as 'ledger-to-edge/*:commit'; may be repeated"
+    )
     parser.add_argument("--shard", default="1/1", help="I/N: every N-th case, beginning with the I-th")
     parser.add_argument("--again", action="store_true", help="run what has passed before, too")
     parser.add_argument("--list", action="store_true", help="print the names of the cases")
     parser.add_argument("--inventory", type=Path, default=access.INVENTORY)
     given = parser.parse_args()
     part, parts = map(int, given.shard.split("/"))
-    chosen = [case for case in cases() if fnmatch.fnmatchcase(case.name, given.only)][part - 1 :: parts]
+    patterns = given.only or ["*"]
+    chosen = [case for case in cases() if any(fnmatch.fnmatchcase(case.name, one) for one in patterns)]
+    chosen = chosen[part - 1 :: parts]
     if given.list:
         sys.stdout.writelines(f"{case.name}\n" for case in chosen)
         return 0
     if not chosen:
-        parser.error(f"no case is called {given.only}; --list prints their names")
+        parser.error(f"no case is called {' or '.join(patterns)}; --list prints their names")
     folder = access.ROOT / "build" / access.LAB.name
     results = folder / "faults.json"
     known: dict[str, dict[str, Any]] = json.loads(results.read_text()) if results.exists() else {}
