@@ -21,7 +21,7 @@ CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def until(true: Callable[[], object], limit: float = 15.0, what: str = "") -> None:
+def until(true: Callable[[], object], limit: float = 60.0, what: str = "") -> None:
     """Wait for a condition; the limit is there so that a defect ends the test."""
     end = time.monotonic() + limit
     while not true():
