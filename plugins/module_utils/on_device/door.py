@@ -95,19 +95,23 @@ class Box:
         self._connection: _Connection | None = None
 
     def _ask(self, method: str, name: str, body: bytes | None = None) -> tuple[int, bytes]:
-        for attempt in range(5):
+        # Nodes need a moment to learn the address of a mover that has just been started.
+        for pause in (0.3, 0.6, 1.2, 2.4, 0.0):
             try:
                 if self._connection is None:
                     self._connection = _Connection(self._doors, self._sni, 10.0)
                 self._connection.request(method, f"/{self._token}/{name}", body)
                 answer = self._connection.getresponse()
-                return answer.status, answer.read()
+                status, content = answer.status, answer.read()
+                if status < 300 or status == 404 or not pause:
+                    return status, content
             except (OSError, http.client.HTTPException, KrafError) as error:
-                self.close()
-                if attempt == 4:
+                if not pause:
+                    self.close()
                     fix = "Check the door and the pod of the mover"
                     raise KrafError("mover at the edge", self._sni, f"it does not answer: {error}", fix) from error
-                time.sleep(0.3)
+            self.close()
+            time.sleep(pause)
         raise AssertionError
 
     def put(self, name: str, text: str = "") -> None:

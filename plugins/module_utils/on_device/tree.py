@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,10 @@ EXACT = ("--modify-window=-1",)
 """Times to the nanosecond. Comparisons are to the second: not every file system keeps more."""
 VANISHED = 24
 """rsync's exit status when files vanished while it ran: to be expected while the app runs, and never afterwards."""
+UNREACHED = (5, 10, 12, 30, 35)
+"""rsync's exit statuses when it did not reach the daemon, or lost it."""
+PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries: nodes need a moment to learn the address of a mover that has just been started."""
 
 
 @dataclass(frozen=True)
@@ -91,16 +96,9 @@ def first(app: str, epoch: int, pairs: Sequence[Pair], remote: Remote, limit: fl
     Raises:
         KrafError: when rsync fails.
     """
-    for number, pair in enumerate(pairs):
+    for pair in pairs:
         argv = ["rsync", *KEEP, *EXACT, *_durable(pair), *_basis(pair), *_mkpath(pair), pair.source, pair.target]
-        name = f"{unit(app, epoch)}.{os.getpid()}.{number}"
-        wrapped = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect", f"--unit={name}"]
-        environment = {**_environment(remote)}
-        wrapped += [f"--setenv={key}={value}" for key, value in environment.items()]
-        password = _password(app, remote)
-        # systemd takes ${} in arguments for its own.
-        escaped = [one.replace("$", "$$") for one in _with_password(argv, password)]
-        result = run([*wrapped, "--", *escaped], limit) if units.running() else _rsync(argv, remote, app, limit)
+        result = _rsync(argv, remote, app, limit, unit(app, epoch) if units.running() else "")
         if not result.ok and result.rc != VANISHED:
             raise _failed("first copy", pair, result)
 
@@ -237,10 +235,23 @@ def _with_password(argv: Sequence[str], path: Path) -> list[str]:
     return [argv[0], f"--password-file={path}", *argv[1:]]
 
 
-def _rsync(argv: Sequence[str], remote: Remote, app: str, limit: float) -> Result:
-    password = _password(app, remote)
-    variables = [f"{key}={value}" for key, value in _environment(remote).items()]
-    return run(["env", *variables, *_with_password(argv, password)], limit)
+def _rsync(argv: Sequence[str], remote: Remote, app: str, limit: float, name: str = "") -> Result:
+    """Run rsync; as a unit whose name begins so, if one is given. What did not reach the mover is tried again."""
+    full = _with_password(argv, _password(app, remote))
+    for number, pause in enumerate((*PAUSES, 0.0)):
+        variables = [f"{key}={value}" for key, value in _environment(remote).items()]
+        if name:
+            wrapped = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect"]
+            wrapped += [f"--unit={name}.{os.getpid()}.{time.monotonic_ns()}"]
+            wrapped += [f"--setenv={variable}" for variable in variables]
+            # systemd takes ${} in arguments for its own.
+            result = run([*wrapped, "--", *(one.replace("$", "$$") for one in full)], limit)
+        else:
+            result = run(["env", *variables, *full], limit)
+        if result.rc not in UNREACHED or "@ERROR" in result.stderr or number == len(PAUSES):
+            break
+        time.sleep(pause)
+    return result
 
 
 def _failed(what: str, pair: Pair, result: Result) -> KrafError:

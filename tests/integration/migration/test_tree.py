@@ -233,3 +233,22 @@ def test_purge_removes_all_trees_but_the_good_one(mover: Running) -> None:
         (mover.data / name).mkdir()
     assert mover.script(manifests.PURGE, 2, 7).returncode == 0
     assert sorted(path.name for path in mover.data.iterdir()) == [".kraf", "2", "lost+found"]
+
+
+def test_mover_that_is_not_reached_at_once_is_tried_again(
+    mover: Running, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nodes need a moment to learn the address of a new mover."""
+    environment, left = tree._environment, [2]
+
+    def to_the_box_first(remote: Remote) -> dict[str, str]:
+        found = environment(remote)
+        if left[0]:
+            left[0] -= 1
+            return {key: value.replace(remote.sni, mover.sni(manifests.BOX_PORT)) for key, value in found.items()}
+        return found
+
+    monkeypatch.setattr(tree, "_environment", to_the_box_first)
+    tree.final("notes", to_edge(folder, mover), mover.remote, LIMIT)
+    assert left == [0]
+    assert trees.seen(mover.data / "2/store") == trees.seen(folder)
