@@ -43,7 +43,7 @@ options:
     description: User of the export. Needed for V(present).
     type: str
   password:
-    description: Its password, at most 255 bytes. Needed for V(present).
+    description: Its password, at most 254 bytes. Needed for V(present).
     type: str
   uid:
     description: User who owns the files, as name or number.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from ..core.errors import KrafError
 
-LONGEST_PASSWORD = 255
-"""Bytes; davfs2 1.6.1 cuts longer ones or sends foreign memory behind them."""
+LONGEST_PASSWORD = 254
+"""Bytes; davfs2 1.6.1 cuts longer ones or sends foreign memory behind them, at 255 now and then."""
 KNOWN_BAD = {"1.7.0": "lists directories slowly", "1.7.1": "lists directories slowly", "1.7.2": "lists slowly"}
 KNOWN_BAD["1.7.3"] = "lists slowly"
 _PATH = re.compile(r"/[A-Za-z0-9][A-Za-z0-9._/-]*\Z")
@@ -241,11 +241,13 @@ before)
 watch)
     tries=0
     until alive && mounted; do
+        # It may have died before it was seen.
+        [ -e "$pidfile" ] && mounted && ! alive && break
         tries=$((tries + 1))
         [ $tries -gt 90 ] && exit 0
         sleep 1
     done
-    tail --pid="$pid" -f /dev/null
+    alive && tail --pid="$pid" -f /dev/null
     mounted && umount -l "$path"
     exit 0
     ;;

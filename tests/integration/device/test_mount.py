@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from io import RawIOBase
 from pathlib import Path
@@ -23,6 +22,7 @@ from tests.integration import modules, webdav
 from tests.integration.webdav import Server
 from tests.unit.on_device.test_davfs import PASSWORDS
 
+from . import parts
 from .mounting import Init, Stub, daemons
 
 Mount = Callable[..., dict[str, Any]]
@@ -163,10 +163,9 @@ def test_dav_07_a_server_that_falls_silent_is_an_error_within_the_limit(mount: M
 def test_dav_07_a_daemon_that_died_is_not_taken_for_a_mount(mount: Mount, server: Server, init: Init) -> None:
     mount(port=server.port)
     (POINT / "file").write_text("text")
-    os.kill(daemons()[0], 9)
-    end = time.monotonic() + 15
-    while mounts.mounted(str(POINT)) and time.monotonic() < end:
-        time.sleep(0.05)
+    parts.until(lambda: (server.files / "file").exists(), what="the file on the server")
+    os.kill(daemons()[0], signal.SIGKILL)
+    parts.until(lambda: not mounts.mounted(str(POINT)), what="the end of the mount")
     result = mount(port=server.port)
     assert result["differed"] == ["mount"]
     assert (POINT / "file").read_text() == "text"
