@@ -5,7 +5,7 @@
 """haproxy on the device: its configuration as text, and what its sockets say.
 
 How a hold works: while an app moves, its backend's only usable server is ``hold``, a closed port. haproxy accepts
-clients as ever and tries again every 200 ms until another server becomes usable, for an hour (20000 times). Two ways
+clients as ever and tries again every 500 ms until another server becomes usable, for hours (20000 times). Two ways
 that look better abort haproxy 2.6.12: ``set maxconn frontend 0``, and many more retries or a Unix socket as server,
 where a connect that fails at once is tried again at once until the watchdog ends the process.
 https://www.haproxy.com/documentation/haproxy-configuration-manual/2-6r1/
@@ -62,15 +62,16 @@ backend {doors}
     timeout check 5s
 """
 
-# A refused connection is tried again every 200 ms ("timeout connect"), for as long as the client waits. The check
-# ends that for an app that stays away for 12 s. The TLS of the way to the edge has a backend of its own, behind the
-# relay, since a weak device needs longer than 200 ms for many handshakes at once.
+# A refused connection is tried again every 500 ms ("timeout connect"), for as long as the client waits; oftener would
+# take a weak device with hundreds of held clients the time that the move itself needs. The check ends that for an app
+# that stays away for 12 s. The TLS of the way to the edge has a backend of its own, behind the relay, since a weak
+# device needs longer than that for many handshakes at once.
 _APP = """
 frontend in-{name}
 {binds}
     default_backend {name}
 backend {name}
-    timeout connect 200ms
+    timeout connect 500ms
     timeout check 2s
     retries 20000
     server local {local} check inter 2s fall 6 rise 1 downinter 500ms{on_device}
