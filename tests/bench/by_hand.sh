@@ -128,12 +128,12 @@ docker login -u kraf --password-stdin $REGISTRY >/dev/null 2>&1 <<< $password
 docker push -q $REGISTRY/kraf/edge:1
 kubectl -n kraf-system create secret docker-registry image-registry --docker-server=$REGISTRY --docker-username=kraf --docker-password=$password >/dev/null
 END
-    PASSWORD=$password together prove $CONTROL $WORKERS
+    REGISTRY_PASSWORD=$password together prove $CONTROL $WORKERS
 }
 
 prove() { # a pull and a push from each node
     on "$1" <<END
-docker login -u kraf --password-stdin $REGISTRY >/dev/null 2>&1 <<< $PASSWORD
+docker login -u kraf --password-stdin $REGISTRY >/dev/null 2>&1 <<< $REGISTRY_PASSWORD
 docker pull -q $REGISTRY/kraf/edge:1
 docker tag $REGISTRY/kraf/edge:1 $REGISTRY/kraf/proof:$1
 docker push -q $REGISTRY/kraf/proof:$1

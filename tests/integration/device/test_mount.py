@@ -163,7 +163,7 @@ def test_dav_07_a_server_that_falls_silent_is_an_error_within_the_limit(mount: M
 def test_dav_07_a_daemon_that_died_is_not_taken_for_a_mount(mount: Mount, server: Server, init: Init) -> None:
     mount(port=server.port)
     (POINT / "file").write_text("text")
-    parts.until(lambda: (server.files / "file").exists(), what="the file on the server")
+    parts.until((server.files / "file").exists, what="the file on the server")
     os.kill(daemons()[0], signal.SIGKILL)
     parts.until(lambda: not mounts.mounted(str(POINT)), what="the end of the mount")
     result = mount(port=server.port)
