@@ -42,7 +42,7 @@ options:
         type: str
         required: true
       name:
-        description: Name of the volume.
+        description: Name of the volume. With O(state=absent) it may be that of an app's data, C(app-) and its name.
         type: str
         required: true
       size:

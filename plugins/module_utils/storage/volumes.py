@@ -41,7 +41,7 @@ def parse(entries: Sequence[Mapping[str, Any]], sized: bool = True) -> list[Volu
 
     Args:
         entries: as the option ``volumes`` has them.
-        sized: whether a size is needed.
+        sized: whether a size is needed, which it is unless they are to be removed.
 
     Raises:
         KrafError: for a name, a size or an access mode that cannot be, or a volume named twice.
@@ -49,7 +49,8 @@ def parse(entries: Sequence[Mapping[str, Any]], sized: bool = True) -> list[Volu
     found: dict[tuple[str, str], Volume] = {}
     for entry in entries:
         device, uid = names.check("device", entry.get("device")), str(entry.get("device_uid") or "")
-        name = names.check("volume", entry.get("name"))
+        # An app's data are made by its migration, and go when their owner does.
+        name = names.check("volume" if sized else "claim", entry.get("name"))
         title = f"volume {name} of {device}"
         if not uid:
             why = "without it a new device of the same name would inherit the old one's data"
