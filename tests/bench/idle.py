@@ -95,7 +95,12 @@ def rows(progress: Progress) -> list[Row]:
         if play is HERE:
             requests = max(one["requests"] for one in ran["task"]["results"])
             result += [
-                Row(f"{name}_idle_requests", requests, 4, note="to the API server, without discovery"),
+                Row(
+                    f"{name}_idle_requests",
+                    requests,
+                    4,
+                    note="to the API server, with the image named" if name == "export" else "to the API server",
+                ),
                 Row(f"{name}_idle_versions_kept", untouched, True, most=False, note="every resourceVersion as it was"),
             ]
     return result

@@ -14,7 +14,7 @@ from tests.demo import access
 from . import tasks
 
 _TASK = re.compile(r"^(PLAY|TASK|RUNNING HANDLER) \[", re.MULTILINE)
-_DONE = re.compile(r"^(?:ok|changed): \[([^\]\s]+?)(?: -> ([^\]]+))?\]", re.MULTILINE)
+_DONE = re.compile(r"^(?:ok|changed): \[([^\]\s]+?)(?: -> ([^\](\s]+)(?:\([^\n]*\))?)?\]", re.MULTILINE)
 
 
 def like(output: str) -> list[dict[str, Any]]:

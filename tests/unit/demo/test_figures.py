@@ -116,6 +116,7 @@ skipping: [worker2]
 
 TASK [three] *******************************************************************
 ok: [control1 -> localhost]
+ok: [worker1 -> localhost({{ lab_prefix }}.12)]
 
 TASK [four] ********************************************************************
 skipping: [control1]
