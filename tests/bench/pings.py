@@ -14,6 +14,7 @@ from tests.demo import access
 from . import tasks
 
 _TASK = re.compile(r"^(PLAY|TASK|RUNNING HANDLER) \[", re.MULTILINE)
+# A delegated host's address stands after its name, as the inventory has it: even as a template.
 _DONE = re.compile(r"^(?:ok|changed): \[([^\]\s]+?)(?: -> ([^\](\s]+)(?:\([^\n]*\))?)?\]", re.MULTILINE)
 
 
