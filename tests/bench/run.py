@@ -31,6 +31,12 @@ SECTIONS: dict[str, Callable[[Progress], list[Row]]] = {
 ON_A_DISK = ("idle", "throughput")
 
 
+def keep(rows: list[Row]) -> None:
+    """Write the report."""
+    lab = {"device_cpu_limit_cores": float(access.LAB.device_cpus)}
+    report.write({"lab": lab, "rows": [row.report() for row in rows]}, OUT / "report.json")
+
+
 def main() -> int:
     """Run it; the exit status is 1 when a target was missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -50,11 +56,10 @@ def main() -> int:
             disk.make(progress)
             disk_made = True
         rows += measure(progress)
+        # After each section: what was measured outlives a later one that ends badly.
+        keep(rows)
     rows.append(Row("bench_seconds", progress.seconds))
-    report.write(
-        {"lab": {"device_cpu_limit_cores": float(access.LAB.device_cpus)}, "rows": [row.report() for row in rows]},
-        OUT / "report.json",
-    )
+    keep(rows)
     print(table(rows))
     missed = [row.name for row in rows if row.reached is False]
     print(f"\n  targets missed: {', '.join(missed) or 'none'}; build/bench/report.json holds the same figures")
