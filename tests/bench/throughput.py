@@ -21,7 +21,8 @@ from tests.demo.progress import Progress
 from .idle import KUBECTL, the_tasks
 from .rows import Row
 
-MIB = 64
+MIB = 48
+# Three ways of five rounds, and what is just written, fit into the volume of 1 GiB.
 ROUNDS = 5
 SOURCE = "/tmp/bench-source"
 BY_HAND = "/srv/bench"
