@@ -33,9 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return found
 
 
-def to_edge(
-    folder: Path, mover: Running, number: int = 2, basis: int = 0
-) -> list[Pair]:
+def to_edge(folder: Path, mover: Running, number: int = 2, basis: int = 0) -> list[Pair]:
     return tree.to_edge([("store", str(folder))], mover.remote, number, basis)
 
 
@@ -55,9 +53,7 @@ def test_everything_arrives_at_the_edge_as_it_was(mover: Running, folder: Path) 
     assert trees.allocated(copy / "sparse") < 1 << 20
 
 
-def test_everything_comes_back_beside_the_old_data(
-    mover: Running, folder: Path
-) -> None:
+def test_everything_comes_back_beside_the_old_data(mover: Running, folder: Path) -> None:
     copy_to_edge(folder, mover)
     edge = mover.data / "2/store"
     (edge / "plain").write_text("written at the edge")
@@ -72,9 +68,7 @@ def test_everything_comes_back_beside_the_old_data(
     assert trees.seen(folder) == old
 
 
-def test_what_happened_between_first_and_final_copy_arrives(
-    mover: Running, folder: Path
-) -> None:
+def test_what_happened_between_first_and_final_copy_arrives(mover: Running, folder: Path) -> None:
     pairs = to_edge(folder, mover)
     tree.first("notes", 1, pairs, mover.remote, LIMIT)
     (folder / "plain").write_text("changed")
@@ -100,17 +94,13 @@ def rewrite(path: Path) -> None:
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def test_rewrite_that_shows_neither_in_size_nor_in_time_arrives(
-    mover: Running, folder: Path
-) -> None:
+def test_rewrite_that_shows_neither_in_size_nor_in_time_arrives(mover: Running, folder: Path) -> None:
     pairs = to_edge(folder, mover)
     tree.first("notes", 1, pairs, mover.remote, LIMIT)
     rewrite(folder / "plain")
     tree.final("notes", pairs, mover.remote, LIMIT)
     tree.compare("notes", pairs, mover.remote, LIMIT)
-    assert (mover.data / "2/store/plain").read_bytes() == (
-        folder / "plain"
-    ).read_bytes()
+    assert (mover.data / "2/store/plain").read_bytes() == (folder / "plain").read_bytes()
 
 
 def _xattr(copy: Path) -> None:
@@ -146,9 +136,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_copy_that_differs_is_refused_and_the_entry_is_named(
-    mover: Running, folder: Path, damage: str
-) -> None:
+def test_a_copy_that_differs_is_refused_and_the_entry_is_named(mover: Running, folder: Path, damage: str) -> None:
     copy = copy_to_edge(folder, mover)
     act, entry = DAMAGES[damage]
     act(copy)
@@ -157,9 +145,7 @@ def test_a_copy_that_differs_is_refused_and_the_entry_is_named(
     assert entry in str(caught.value)
 
 
-def test_older_tree_saves_the_way_and_stays_as_it_was(
-    mover: Running, folder: Path
-) -> None:
+def test_older_tree_saves_the_way_and_stays_as_it_was(mover: Running, folder: Path) -> None:
     """Only what differs from the older tree goes over the line; what is the same is copied where it lies."""
     (folder / "big").write_bytes(os.urandom(5 << 20))
     old = trees.seen(copy_to_edge(folder, mover, 2))
@@ -168,10 +154,7 @@ def test_older_tree_saves_the_way_and_stays_as_it_was(
     copy = copy_to_edge(folder, mover, 4, basis=2)
     assert trees.seen(copy) == trees.seen(folder)
     assert trees.seen(mover.data / "2/store") == old
-    received = [
-        int(line.split()[line.split().index("received") + 1])
-        for line in lines(mover, "received")
-    ]
+    received = [int(line.split()[line.split().index("received") + 1]) for line in lines(mover, "received")]
     assert received
     assert sum(received) < 1 << 20
 
@@ -186,10 +169,7 @@ def test_old_data_on_the_device_save_the_way_back(mover: Running, folder: Path) 
     mover.log.write_bytes(b"")
     pairs = tree.to_device([("store", str(folder))], mover.remote, 2, 3)
     tree.first("notes", 2, pairs, mover.remote, LIMIT)
-    sent = [
-        int(line.split()[line.split().index("sent") + 1])
-        for line in lines(mover, "sent")
-    ]
+    sent = [int(line.split()[line.split().index("sent") + 1]) for line in lines(mover, "sent")]
     assert sent
     assert sum(sent) < 1 << 20
 
@@ -198,15 +178,11 @@ def test_basis_that_is_not_there_does_no_harm(mover: Running, folder: Path) -> N
     assert trees.seen(copy_to_edge(folder, mover, 4, basis=3)) == trees.seen(folder)
 
 
-def test_several_directories_lie_beside_each_other(
-    mover: Running, folder: Path, tmp_path: Path
-) -> None:
+def test_several_directories_lie_beside_each_other(mover: Running, folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "one").write_text("1")
-    pairs = tree.to_edge(
-        [("store", str(folder)), ("etc", str(other))], mover.remote, 2, 0
-    )
+    pairs = tree.to_edge([("store", str(folder)), ("etc", str(other))], mover.remote, 2, 0)
     tree.first("notes", 1, pairs, mover.remote, LIMIT)
     assert sorted(path.name for path in (mover.data / "2").iterdir()) == [
         "etc",
@@ -217,24 +193,18 @@ def test_several_directories_lie_beside_each_other(
 def test_wrong_token_is_refused(mover: Running, folder: Path) -> None:
     remote = Remote(mover.doors, mover.remote.sni, "wrong")
     with pytest.raises(KrafError, match="auth failed"):
-        tree.final(
-            "notes", tree.to_edge([("store", str(folder))], remote, 2, 0), remote, LIMIT
-        )
+        tree.final("notes", tree.to_edge([("store", str(folder))], remote, 2, 0), remote, LIMIT)
     assert not (mover.data / "2").exists()
 
 
-def test_token_is_in_no_argument_list_and_forgotten_at_the_end(
-    mover: Running, folder: Path
-) -> None:
+def test_token_is_in_no_argument_list_and_forgotten_at_the_end(mover: Running, folder: Path) -> None:
     copy_to_edge(folder, mover)
     assert (tree.LOCKS / "copy-notes.token").stat().st_mode & 0o777 == 0o600
     tree.forget("notes")
     assert not list(tree.LOCKS.glob("*.token"))
 
 
-def test_nothing_outside_the_volume_can_be_written(
-    mover: Running, folder: Path
-) -> None:
+def test_nothing_outside_the_volume_can_be_written(mover: Running, folder: Path) -> None:
     pair = Pair("store", f"{folder}/", "rsync://kraf@mover/data/../box/stolen/")
     with contextlib.suppress(KrafError):
         tree.final("notes", [pair], mover.remote, LIMIT)
@@ -247,19 +217,13 @@ def test_no_door_is_said(mover: Running, folder: Path) -> None:
         tree.final("notes", to_edge(folder, mover), remote, LIMIT)
 
 
-def test_second_door_is_taken_when_the_first_is_down(
-    mover: Running, folder: Path
-) -> None:
+def test_second_door_is_taken_when_the_first_is_down(mover: Running, folder: Path) -> None:
     remote = Remote(("127.0.0.1:1", *mover.doors), mover.remote.sni, mover.remote.token)
-    tree.final(
-        "notes", tree.to_edge([("store", str(folder))], remote, 2, 0), remote, LIMIT
-    )
+    tree.final("notes", tree.to_edge([("store", str(folder))], remote, 2, 0), remote, LIMIT)
     assert trees.seen(mover.data / "2/store") == trees.seen(folder)
 
 
-def test_mover_that_dies_is_said_and_leaves_the_source_alone(
-    mover: Running, folder: Path
-) -> None:
+def test_mover_that_dies_is_said_and_leaves_the_source_alone(mover: Running, folder: Path) -> None:
     before = trees.seen(folder)
     os.killpg(mover.process.pid, 9)
     with pytest.raises(KrafError, match="run it again"):
