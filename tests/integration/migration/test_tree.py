@@ -10,14 +10,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.manifests import (
-    mover as manifests,
-)
+from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover as manifests
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import tree
-from ansible_collections.kraf.edge.plugins.module_utils.on_device.tree import (
-    Pair,
-    Remote,
-)
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.tree import Pair, Remote
 
 from . import trees
 from .movers import Running
@@ -117,18 +112,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "time": (lambda copy: os.utime(copy / ".hidden", (1, 1)), ".hidden"),
     "directory-time": (lambda copy: os.utime(copy / "empty-dir", (1, 1)), "empty-dir"),
     "link": (
-        lambda copy: (
-            (copy / "link-relative").unlink(),
-            os.symlink("x", copy / "link-relative"),
-        ),
+        lambda copy: ((copy / "link-relative").unlink(), os.symlink("x", copy / "link-relative")),
         "link-relative",
     ),
     "attribute": (_xattr, "plain"),
     "one-file-two-names": (
-        lambda copy: (
-            (copy / "hard-1").unlink(),
-            (copy / "hard-1").write_text("one inode"),
-        ),
+        lambda copy: ((copy / "hard-1").unlink(), (copy / "hard-1").write_text("one inode")),
         "hard-1",
     ),
     "kind": (lambda copy: ((copy / "fifo").unlink(), (copy / "fifo").touch()), "fifo"),
@@ -184,10 +173,7 @@ def test_several_directories_lie_beside_each_other(mover: Running, folder: Path,
     (other / "one").write_text("1")
     pairs = tree.to_edge([("store", str(folder)), ("etc", str(other))], mover.remote, 2, 0)
     tree.first("notes", 1, pairs, mover.remote, LIMIT)
-    assert sorted(path.name for path in (mover.data / "2").iterdir()) == [
-        "etc",
-        "store",
-    ]
+    assert sorted(path.name for path in (mover.data / "2").iterdir()) == ["etc", "store"]
 
 
 def test_wrong_token_is_refused(mover: Running, folder: Path) -> None:
@@ -231,9 +217,7 @@ def test_mover_that_dies_is_said_and_leaves_the_source_alone(mover: Running, fol
     assert trees.seen(folder) == before
 
 
-def test_marker_is_written_only_by_the_movers_own_run_and_never_over_a_later_ones(
-    mover: Running,
-) -> None:
+def test_marker_is_written_only_by_the_movers_own_run_and_never_over_a_later_ones(mover: Running) -> None:
     marker = mover.data / ".kraf/epoch"
     assert mover.script(manifests.MARK, 2, 7).returncode == 0
     assert marker.read_text() == "2 7\n"
@@ -248,11 +232,7 @@ def test_purge_removes_all_trees_but_the_good_one(mover: Running) -> None:
     for name in ("1", "2", "12", ".kraf", "lost+found"):
         (mover.data / name).mkdir()
     assert mover.script(manifests.PURGE, 2, 7).returncode == 0
-    assert sorted(path.name for path in mover.data.iterdir()) == [
-        ".kraf",
-        "2",
-        "lost+found",
-    ]
+    assert sorted(path.name for path in mover.data.iterdir()) == [".kraf", "2", "lost+found"]
 
 
 def test_mover_that_is_not_reached_at_once_is_tried_again(
