@@ -73,36 +73,38 @@ class Task:
         return tree.Remote(self.doors, self.rsync_sni, self.token)
 
 
+def _as_it_runs(task: Task, record: Record, found: docker.Container) -> Record:
+    """The record with what its container is now: its owner may have made it anew since."""
+    return replace(
+        record,
+        container=task.container,
+        container_id=found.id,
+        restart_policy=found.restart_policy,
+        restart_maximum=found.restart_maximum,
+    )
+
+
 def admit(task: Task) -> Record:
     """Let the run act on the app; a first record is made for an app that the device has owned so far."""
     record = placement.admit(task.app, task.fence)
     if record is None:
-        found = docker.describe(task.container)
-        record = Record(
-            task.app,
-            DEVICE,
-            1,
-            fence=task.fence,
-            overlap=task.overlap,
-            container=task.container,
-            container_id=found.id,
-            restart_policy=found.restart_policy,
-            restart_maximum=found.restart_maximum,
-            data=task.data,
-        )
-        return placement.save(record)
+        first = Record(task.app, DEVICE, 1, fence=task.fence, overlap=task.overlap, data=task.data)
+        return placement.save(_as_it_runs(task, first, docker.describe(task.container)))
     if record.owner == DEVICE and record.phase == IDLE and task.container:
-        # Its owner may have made the container anew since.
-        found = docker.describe(task.container)
-        record = replace(
-            record,
-            container=task.container,
-            container_id=found.id,
-            restart_policy=found.restart_policy,
-            restart_maximum=found.restart_maximum,
-            data=task.data or record.data,
-            overlap=task.overlap,
-        )
+        record = _as_it_runs(task, record, docker.describe(task.container))
+        record = replace(record, data=task.data or record.data, overlap=task.overlap)
+    return record
+
+
+def _agreed(task: Task) -> Record:
+    """Let the run act on an app of which device and Placement tell the same story.
+
+    Raises:
+        KrafError: when they do not.
+    """
+    record = admit(task)
+    if not placement.agrees(record, task.owner, task.epoch):
+        raise mismatch(task, record)
     return record
 
 
@@ -184,85 +186,33 @@ def _meeting(task: Task) -> Iterator[door.Box]:
 
 def move_to_edge(task: Task) -> dict[str, Any]:
     """From the first copy to the release of the forward, device to edge."""
-    clock = Clock()
-    with _meeting(task) as box:
-        record = _expect(admit(task), task, DEVICE)
-        ensure_forward(task)
-        pairs = tree.to_edge(task.data, task.remote, task.epoch + 1, task.good_tree)
-        if pairs:
-            tree.first(task.app, task.epoch, pairs, task.remote, task.copy_limit)
-        deadman.install()
-        clock.mark("prepared")
-        box.put("prepared")
-        _await(task, box, "go", task.limit * 5)
-        found = docker.describe(task.container)
-        record = placement.save(
-            replace(
-                record,
-                phase=MOVING,
-                to=EDGE,
-                container=task.container,
-                container_id=found.id,
-                data=task.data,
-                restart_policy=found.restart_policy,
-                restart_maximum=found.restart_maximum,
-            )
-        )
-        try:
-            deadman.arm(task.app, task.deadman_seconds)
-            clock.mark("armed")
-            forward.hold(task.app)
-            clock.mark("held")
-            drained = forward.drain(task.app, task.drain_seconds)
-            box.put("held")
-            clock.mark("drained")
-            docker.set_restart_policy(record.container_id, "no")
-            docker.stop(record.container_id, found.stop_timeout)
-            clock.mark("halted")
-            box.put("halted")
-            _copy(task, pairs, clock)
-            record = _disarm(task, box, record)
-        except BaseException:
-            deadman.restore(record)
-            raise
-        box.put("ready")
-        clock.mark("ready")
-        _await(task, box, "committed", task.limit)
-        clock.mark("committed")
-        door.probe_edge(task.doors, task.sni, task.probe, task.limit)
-        clock.mark("answers")
-        forward.release(task.app, EDGE)
-        clock.mark("released")
-        record = placement.save(replace(record, owner=EDGE, epoch=task.epoch + 1, phase=IDLE))
-        box.put("answers")
-        return _finish(task, record, clock, {"cut": drained.cut, "ended": drained.ended})
-
-
-def _copy(task: Task, pairs: Sequence[tree.Pair], clock: Clock) -> None:
-    if not pairs:
-        return
-    for _name, folder in task.data:
-        tree.durable(folder)
-    tree.final(task.app, pairs, task.remote, task.copy_limit)
-    clock.mark("copied")
-    tree.compare(task.app, pairs, task.remote, task.copy_limit)
-    clock.mark("compared")
+    return _hand_over(task, DEVICE, EDGE)
 
 
 def move_to_device(task: Task) -> dict[str, Any]:
     """From the first copy to the release of the forward, edge to device."""
+    return _hand_over(task, EDGE, DEVICE)
+
+
+def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
     clock = Clock()
     with _meeting(task) as box:
-        record = _expect(admit(task), task, EDGE)
+        record = _expect(admit(task), task, owner)
         ensure_forward(task)
-        pairs = tree.to_device(record.data, task.remote, task.good_tree, task.epoch + 1)
+        if to == EDGE:
+            pairs = tree.to_edge(task.data, task.remote, task.epoch + 1, task.good_tree)
+        else:
+            pairs = tree.to_device(record.data, task.remote, task.good_tree, task.epoch + 1)
         if pairs:
             tree.first(task.app, task.epoch, pairs, task.remote, task.copy_limit)
         deadman.install()
         clock.mark("prepared")
         box.put("prepared")
         _await(task, box, "go", task.limit * 5)
-        record = placement.save(replace(record, phase=MOVING, to=DEVICE))
+        found = docker.describe(task.container) if owner == DEVICE else None
+        if found:
+            record = replace(_as_it_runs(task, record, found), data=task.data)
+        record = placement.save(replace(record, phase=MOVING, to=to))
         try:
             deadman.arm(task.app, task.deadman_seconds)
             clock.mark("armed")
@@ -271,15 +221,16 @@ def move_to_device(task: Task) -> dict[str, Any]:
             drained = forward.drain(task.app, task.drain_seconds)
             box.put("held")
             clock.mark("drained")
-            _await(task, box, "stopped", task.limit)
-            clock.mark("halted")
+            if found:
+                docker.set_restart_policy(record.container_id, "no")
+                docker.stop(record.container_id, found.stop_timeout)
+                clock.mark("halted")
+                box.put("halted")
+            else:
+                _await(task, box, "stopped", task.limit)
+                clock.mark("halted")
             if pairs:
-                tree.final(task.app, pairs, task.remote, task.copy_limit)
-                clock.mark("copied")
-                tree.compare(task.app, pairs, task.remote, task.copy_limit)
-                for _name, folder in record.data:
-                    tree.durable(tree.beside(folder, task.epoch + 1))
-                clock.mark("compared")
+                _copy(task, record, pairs, clock)
             record = _disarm(task, box, record)
         except BaseException:
             deadman.restore(record)
@@ -288,16 +239,34 @@ def move_to_device(task: Task) -> dict[str, Any]:
         clock.mark("ready")
         _await(task, box, "committed", task.limit)
         clock.mark("committed")
-        record = start_here(task, record)
+        if to == EDGE:
+            door.probe_edge(task.doors, task.sni, task.probe, task.limit)
+        else:
+            start_here(task, record)
         clock.mark("answers")
-        forward.release(task.app, DEVICE)
+        forward.release(task.app, to)
         clock.mark("released")
-        record = placement.save(replace(record, owner=DEVICE, epoch=task.epoch + 1, phase=IDLE))
+        record = placement.save(replace(record, owner=to, epoch=task.epoch + 1, phase=IDLE))
         box.put("answers")
         return _finish(task, record, clock, {"cut": drained.cut, "ended": drained.ended})
 
 
-def start_here(task: Task, record: Record) -> Record:
+def _copy(task: Task, record: Record, pairs: Sequence[tree.Pair], clock: Clock) -> None:
+    """What changed since the first copy; what is on the device is durable before it is read, or once it is whole."""
+    folders = [folder for _name, folder in record.data]
+    if record.to == EDGE:
+        for folder in folders:
+            tree.durable(folder)
+    tree.final(task.app, pairs, task.remote, task.copy_limit)
+    clock.mark("copied")
+    tree.compare(task.app, pairs, task.remote, task.copy_limit)
+    if record.to == DEVICE:
+        for folder in folders:
+            tree.durable(tree.beside(folder, task.epoch + 1))
+    clock.mark("compared")
+
+
+def start_here(task: Task, record: Record) -> None:
     """The copy into its place, the container as it was, and its probe."""
     if record.phase == READY and record.to == DEVICE:
         for _name, folder in record.data:
@@ -305,7 +274,6 @@ def start_here(task: Task, record: Record) -> Record:
     deadman.start(record)
     found = forward.load(task.app)
     door.probe_device(found.device_address if found else "", task.probe, task.limit)
-    return record
 
 
 def stop_here(record: Record) -> None:
@@ -317,29 +285,26 @@ def stop_here(record: Record) -> None:
             docker.stop(name, docker.from_inspect(found).stop_timeout)
 
 
-def _unswap(record: Record) -> Record:
+def _unswap(record: Record) -> None:
     """Take back what ``start_here`` has put in place; what the app wrote meanwhile is kept aside."""
     if record.phase == READY and record.to == DEVICE:
         for _name, folder in record.data:
             tree.unswap(folder, record.epoch + 1)
-    return record
 
 
 def settle(task: Task) -> dict[str, Any]:
     """Bring the device to what the Placement says: ``task.owner``, ``task.epoch``."""
     clock = Clock()
     with placement.exclusive(task.app):
-        record = admit(task)
-        if not placement.agrees(record, task.owner, task.epoch):
-            raise mismatch(task, record)
+        record = _agreed(task)
         if task.owner == DEVICE:
             ensure_forward(task)
             taken = record.phase == READY and record.to == DEVICE and task.epoch == record.epoch + 1
-            record = start_here(task, record if taken else replace(record, phase=IDLE))
+            start_here(task, record if taken else replace(record, phase=IDLE))
             forward.release(task.app, DEVICE)
         else:
             stop_here(record)
-            record = _unswap(record)
+            _unswap(record)
             ensure_forward(task)
             if (forward.load(task.app) or forward.Forward("", 0)).target == DEVICE:
                 forward.hold(task.app)
@@ -352,11 +317,9 @@ def settle(task: Task) -> dict[str, Any]:
 def fence_off(task: Task) -> dict[str, Any]:
     """The edge owns the app, or is to get it back: the container stopped, before anything starts there."""
     with placement.exclusive(task.app):
-        record = admit(task)
-        if not placement.agrees(record, task.owner, task.epoch):
-            raise mismatch(task, record)
+        record = _agreed(task)
         stop_here(record)
-        record = _unswap(record)
+        _unswap(record)
         return {"changed": True, "record": record.as_json()}
 
 
@@ -370,7 +333,7 @@ def still_held(task: Task) -> dict[str, Any]:
             raise KrafError(f"app {task.app}", record.phase, why, "Run the playbook again; it goes on from there")
         if record.to == DEVICE:
             stop_here(record)
-            record = _unswap(record)
+            _unswap(record)
         return {"changed": True, "record": record.as_json()}
 
 
@@ -387,23 +350,15 @@ def switch(task: Task) -> dict[str, Any]:
     """An app that may run on both sides: the forward leads to the new owner, then the old side ends here."""
     clock = Clock()
     with placement.exclusive(task.app):
-        record = admit(task)
-        if not placement.agrees(record, task.owner, task.epoch):
-            raise mismatch(task, record)
+        record = _agreed(task)
         ensure_forward(task)
         if task.owner == EDGE:
             door.probe_edge(task.doors, task.sni, task.probe, task.limit)
             clock.mark("answers")
             forward.release(task.app, EDGE)
             drained = forward.drain(task.app, task.drain_seconds)
-            found = docker.describe(task.container)
             if record.owner == DEVICE:
-                record = replace(
-                    record,
-                    container_id=found.id,
-                    restart_policy=found.restart_policy,
-                    restart_maximum=found.restart_maximum,
-                )
+                record = _as_it_runs(task, record, docker.describe(task.container))
             record = placement.save(record)
             stop_here(record)
         else:
