@@ -181,11 +181,6 @@ missing:
   type: list
   elements: str
   sample: [rsync]
-architecture:
-  description: CPU architecture of the device, as images name it.
-  returned: when O(step=look)
-  type: str
-  sample: arm64
 reference:
   description: The pushed image by its digest.
   returned: when O(step=push)

@@ -17,6 +17,8 @@ DEVICE_UID = "kraf.io/device-uid"
 APP = "kraf.io/app"
 VOLUME = "kraf.io/volume"
 COMPONENT = "app.kubernetes.io/component"
+EPOCH = "kraf.io/epoch"
+"""Annotation: the epoch of an app's ownership that an object was made for."""
 OURS = {MANAGED_BY: "kraf"}
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import names
-from .labels import COMPONENT, labels
+from .labels import COMPONENT, EPOCH, labels
 from .namespace import PULL_SECRET
 
 RSYNC_PORT = 8730
@@ -25,7 +25,6 @@ CONTAINER = "mover"
 USER = "kraf"
 ROOT = "/kraf/data"
 BOX = "/kraf/box"
-EPOCH_ANNOTATION = "kraf.io/epoch"
 RUN_ANNOTATION = "kraf.io/run"
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP", "SETGID", "SETUID", "SYS_CHROOT")
 """What keeping owners, modes, device nodes and capabilities of files takes (capabilities(7)), and rsync's chroot."""
@@ -73,7 +72,6 @@ printf '%s:%s\\n' {USER} "$token" >{BOX}/secrets
 rsync --daemon --no-detach --config=/kraf/config/rsyncd.conf &
 lighttpd -D -f /kraf/config/lighttpd.conf &
 trap 'kill $(jobs -p) 2>/dev/null; exit 0' TERM
-printf ok >{BOX}/up
 wait
 """
 
@@ -148,7 +146,7 @@ def objects(mover: Mover) -> list[dict[str, Any]]:
 
 def _object(mover: Mover, kind: str, **content: Any) -> dict[str, Any]:
     mine = {**labels(mover.device, mover.device_uid, mover.app), COMPONENT: "mover"}
-    annotations = {EPOCH_ANNOTATION: str(mover.epoch), RUN_ANNOTATION: str(mover.run)}
+    annotations = {EPOCH: str(mover.epoch), RUN_ANNOTATION: str(mover.run)}
     metadata = {"name": mover.name, "namespace": mover.namespace, "labels": mine, "annotations": annotations}
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **content}
 

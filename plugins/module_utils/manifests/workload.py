@@ -13,14 +13,13 @@ from typing import Any
 
 from ..catalog.records import App
 from ..core import names, sizes
-from .labels import COMPONENT, labels
+from .labels import COMPONENT, EPOCH, labels
 from .namespace import PULL_SECRET
 
 GATE = "gate"
 VOLUME_ROOT = "/kraf/data"
 GATE_ROOT = "/kraf/gate"
 FENCE_ROOT = "/kraf/fence"
-EPOCH_ANNOTATION = "kraf.io/epoch"
 TREE_ANNOTATION = "kraf.io/tree"
 
 # The first word of a marker is the epoch that it opens the gate for, the second the run that wrote it.
@@ -164,8 +163,12 @@ def running(workload: Workload) -> dict[str, Any]:
         # A changed template must not restart the app by itself.
         spec.update({"serviceName": workload.name, "updateStrategy": {"type": "OnDelete"}})
         found = _object(workload, "apps/v1", "StatefulSet", workload.name, spec=spec)
-    found["metadata"]["annotations"] = {EPOCH_ANNOTATION: str(workload.epoch), TREE_ANNOTATION: str(workload.tree)}
+    found["metadata"]["annotations"] = _annotations(workload)
     return found
+
+
+def _annotations(workload: Workload) -> dict[str, str]:
+    return {EPOCH: str(workload.epoch), TREE_ANNOTATION: str(workload.tree)}
 
 
 def _template(workload: Workload) -> dict[str, Any]:
@@ -183,8 +186,7 @@ def _template(workload: Workload) -> dict[str, Any]:
     if not app.overlap:
         spec["initContainers"] = [_gate(workload)]
         spec["volumes"] = _volumes(workload)
-    annotations = {EPOCH_ANNOTATION: str(workload.epoch), TREE_ANNOTATION: str(workload.tree)}
-    return {"metadata": {"labels": mine, "annotations": annotations}, "spec": spec}
+    return {"metadata": {"labels": mine, "annotations": _annotations(workload)}, "spec": spec}
 
 
 def _pod_security(process: Process) -> dict[str, Any]:

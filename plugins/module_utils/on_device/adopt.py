@@ -27,7 +27,7 @@ def look(app: str, container: str, data: Sequence[tuple[str, str]], secrets: boo
         secrets: whether the values of the environment are wanted, for the Secret at the edge.
 
     Returns:
-        ``record``, ``forward``, ``container`` (None when there is none), ``programs`` that are missing.
+        ``record``, ``forward``, ``container`` (None when there is none), and programs that are ``missing``.
     """
     record, found = placement.load(app), docker.inspect(container)
     way = forward.load(app)
@@ -37,13 +37,7 @@ def look(app: str, container: str, data: Sequence[tuple[str, str]], secrets: boo
         "forward": way.as_json() if way else None,
         "container": None if found is None else _container(found, data, secrets),
         "missing": missing,
-        "architecture": _architecture(),
     }
-
-
-def _architecture() -> str:
-    machine = os.uname().machine
-    return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm"}.get(machine, machine)
 
 
 def _container(found: dict[str, Any], data: Sequence[tuple[str, str]], secrets: bool) -> dict[str, Any]:
@@ -60,7 +54,6 @@ def _container(found: dict[str, Any], data: Sequence[tuple[str, str]], secrets: 
     result["process"] = _process(container.pid) if container.running else None
     result["image_digests"] = list(image.get("RepoDigests") or [])
     result["auto_remove"] = bool((found.get("HostConfig") or {}).get("AutoRemove"))
-    result["userns"] = str((found.get("HostConfig") or {}).get("UsernsMode") or "")
     folders = {}
     for name, path in data:
         folder = _folder(container, path)
@@ -105,7 +98,7 @@ def _folder(container: docker.Container, path: str) -> str:
 
 def _state(folder: str) -> dict[str, Any]:
     if not folder or not os.path.isdir(folder):
-        return {"exists": False, "bytes": 0, "mount_point": False, "free_bytes": 0, "filesystem": ""}
+        return {"exists": False, "bytes": 0, "mount_point": False, "free_bytes": 0}
     disk = os.statvfs(folder)
     return {
         "exists": True,
@@ -113,19 +106,7 @@ def _state(folder: str) -> dict[str, Any]:
         # A directory that is itself a mount point cannot be renamed.
         "mount_point": os.path.ismount(folder),
         "free_bytes": disk.f_bavail * disk.f_frsize,
-        "filesystem": _filesystem(folder),
     }
-
-
-def _filesystem(folder: str) -> str:
-    real, best, kind = os.path.realpath(folder), "", ""
-    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
-        for line in mounts:
-            fields = line.split()
-            at = fields[1].replace("\\040", " ")
-            if (real == at or real.startswith(at.rstrip("/") + "/")) and len(at) >= len(best):
-                best, kind = at, fields[2]
-    return kind
 
 
 def push(image: str, name: str, login: images.Login, limit: float) -> dict[str, Any]:

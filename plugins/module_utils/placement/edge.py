@@ -17,16 +17,10 @@ from ..cluster.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, SERVICE, STATEF
 from ..core import names
 from ..core.errors import KrafError
 from ..manifests import workload as manifest
-from ..manifests.workload import EPOCH_ANNOTATION, GATE, TREE_ANNOTATION, Workload
+from ..manifests.labels import EPOCH
+from ..manifests.workload import GATE, Workload
 
 Object = dict[str, Any]
-UNUSABLE = (
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-)
 
 
 @dataclass(frozen=True)
@@ -34,14 +28,13 @@ class Seen:
     """What there is of an app at the edge.
 
     Attributes:
-        workload: epoch of the workload object; 0 is none. ``tree`` is the tree that it uses.
+        workload: epoch of the workload object; 0 is none.
         pod: epoch of its pod object; 0 is none.
         passed: whether the pod's gate has let the app start.
         node: of the pod.
     """
 
     workload: int = 0
-    tree: int = 0
     pod: int = 0
     passed: bool = False
     node: str = ""
@@ -71,8 +64,7 @@ class Edge:
         marks = (found or {}).get("metadata", {}).get("annotations") or {}
         pod = pods[0] if pods else None
         return Seen(
-            int(marks.get(EPOCH_ANNOTATION) or (1 if found else 0)),
-            int(marks.get(TREE_ANNOTATION) or 0),
+            int(marks.get(EPOCH) or (1 if found else 0)),
             _epoch(pod) if pod else 0,
             any(_passed(one) for one in pods),
             str((pod or {}).get("spec", {}).get("nodeName") or ""),
@@ -126,7 +118,7 @@ class Edge:
         """Wait until the app is ready as Kubernetes sees it.
 
         Raises:
-            KrafError: at the limit, or at once for what no waiting mends.
+            KrafError: at the limit.
         """
         found = self._cluster.wait(self.kind, self.name, self.namespace, lambda one: _is_ready(one, epoch), limit)
         if found is None:
@@ -160,7 +152,7 @@ class Edge:
 
 
 def _epoch(pod: Mapping[str, Any]) -> int:
-    return int((pod["metadata"].get("annotations") or {}).get(EPOCH_ANNOTATION) or 1)
+    return int((pod["metadata"].get("annotations") or {}).get(EPOCH) or 1)
 
 
 def _on_node(pod: Object | None, epoch: int) -> bool:
@@ -187,4 +179,4 @@ def _is_ready(found: Object | None, epoch: int) -> bool:
         return True
     marks, status = found["metadata"].get("annotations") or {}, found.get("status") or {}
     fresh = int(status.get("observedGeneration") or 0) >= int(found["metadata"].get("generation") or 0)
-    return fresh and marks.get(EPOCH_ANNOTATION) == str(epoch) and int(status.get("readyReplicas") or 0) >= 1
+    return fresh and marks.get(EPOCH) == str(epoch) and int(status.get("readyReplicas") or 0) >= 1

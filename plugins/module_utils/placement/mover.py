@@ -53,11 +53,8 @@ class MoverPod:
         self._cluster = cluster
         self.mover = mover
 
-    def start(self, limit: float) -> str:
+    def start(self, limit: float) -> None:
         """Start it, in place of any earlier run's; wait until it serves and the app's image is on its node.
-
-        Returns:
-            The node on which it runs.
 
         Raises:
             KrafError: when the node cannot pull the app's image, or the pod does not start in time.
@@ -82,7 +79,6 @@ class MoverPod:
             pod = self._cluster.wait(
                 POD, *place, lambda one: manifest.pulled(one or {}) != manifest.WAITING, end - time.monotonic()
             )
-        return str((pod or {}).get("spec", {}).get("nodeName") or "")
 
     def _serves(self, pod: dict[str, Any] | None) -> bool:
         statuses = ((pod or {}).get("status") or {}).get("containerStatuses") or []
@@ -97,17 +93,14 @@ class MoverPod:
         """Leave a file in the box."""
         self._run("sh", "-c", _TALK, "box", name, text, "0")
 
-    def wait(self, names_: Sequence[str], limit: float, alive: Callable[[], None], put: str = "") -> tuple[str, str]:
-        """Wait for one of these files, or for word that the device has failed.
+    def wait(self, name: str, limit: float, alive: Callable[[], None], put: str = "") -> None:
+        """Wait for a file, or for word that the device has failed.
 
         Args:
-            names_: of the files.
+            name: of the file.
             limit: seconds.
             alive: raises when there is nothing to wait for any more.
             put: a file to leave first.
-
-        Returns:
-            Name and content of the file that is there.
 
         Raises:
             KrafError: at the limit, or with what the device said when it failed.
@@ -115,19 +108,19 @@ class MoverPod:
         end = time.monotonic() + limit
         while True:
             ticks = int(min(SLICE, max(0.02, end - time.monotonic())) * 50)
-            found = self._run("sh", "-c", _TALK, "box", put, "", str(ticks), *names_, "failed", expected=(0, 4))
+            found = self._run("sh", "-c", _TALK, "box", put, "", str(ticks), name, "failed", expected=(0, 4))
             put = ""
-            name, _newline, content = found.partition("\n")
-            if name == "failed":
+            there, _newline, content = found.partition("\n")
+            if there == "failed":
                 alive()
                 raise KrafError(
                     "migration", None, f"the device gave up: {content}", "See the reason, then run it again"
                 )
-            if name:
-                return name, content
+            if there:
+                return
             alive()
             if time.monotonic() >= end:
-                why = f"the device did not say {' or '.join(names_)} within {limit:g} s"
+                why = f"the device did not say {name} within {limit:g} s"
                 raise KrafError("migration", None, why, "See what the device is at, then run it again")
 
     def mark(self, epoch: int, put: str = "") -> None:
@@ -143,10 +136,6 @@ class MoverPod:
         """Remove all trees but one."""
         self._run("sh", "-c", PURGE, "purge", str(keep), str(self.mover.run))
 
-    def remove(self) -> None:
-        """Remove all that it is made of."""
-        remove(self._cluster, self.mover.device, self.mover.app)
-
     def _run(self, *argv: str, expected: Sequence[int] = (0,)) -> str:
         found = self._cluster.exec(self.mover.name, self.mover.namespace, argv, CONTAINER)
         if found.rc not in expected:
@@ -157,8 +146,7 @@ class MoverPod:
         return found.stdout.decode("utf-8", "replace")
 
 
-def remove(cluster: Cluster, device: str, app: str) -> bool:
-    """Remove a mover, whoever started it; whether there was one."""
-    place = names.mover(app), names.namespace(device)
-    kinds = (POD, SERVICE, CONFIG_MAP, SECRET)
-    return bool(sum(cluster.delete(kind, *place) for kind in kinds))
+def remove(cluster: Cluster, device: str, app: str) -> None:
+    """Remove all that a mover is made of, whoever started it."""
+    for kind in (POD, SERVICE, CONFIG_MAP, SECRET):
+        cluster.delete(kind, names.mover(app), names.namespace(device))

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Callable
 
 from ..cluster.kinds import SECRET
@@ -21,6 +21,7 @@ from ..migration import table
 from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE
 from ..storage import volumes
+from ..storage.credentials import decode
 from ..storage.state import State, real, requested
 from . import image, portability
 from . import mover as movers
@@ -71,7 +72,7 @@ class Steps:
             table.OVER_START_DEVICE: lambda: self._take(self.job.on_device("start_beside", EDGE)),
             table.OVER_RELEASE_DEVICE: lambda: self._take(self.job.on_device("switch", DEVICE, self.job.epoch + 1)),
             table.OVER_STOP_EDGE: self.edge.stop,
-            table.SETTLE_UNSCHEDULE: self.unschedule,
+            table.SETTLE_UNSCHEDULE: self.edge.stop,
             table.SETTLE_DEVICE: lambda: self._take(self.job.on_device("settle", DEVICE)),
             table.SETTLE_FENCE_DEVICE: lambda: self._take(self.job.on_device("fence_off", EDGE)),
             table.SETTLE_MARK: self.settle_mark,
@@ -195,15 +196,13 @@ class Steps:
         job = self.job
         if not job.app.data:
             return
-        name = names.workload(job.app.name)
-        size = job.limits.volume_bytes
+        name, size = names.workload(job.app.name), job.limits.volume_bytes
         state = State(job.cluster, [job.device.name])
         wanted = Volume(job.device.name, job.device.uid, name, size, job.limits.storage_class, app=job.app.name)
         claim = state.claim(wanted)
-        if claim is not None and requested(claim) > size:
-            # It grew by other hands; a volume never shrinks.
-            size = requested(claim)
-            wanted = Volume(job.device.name, job.device.uid, name, size, job.limits.storage_class, app=job.app.name)
+        if claim is not None:
+            # It may have grown by other hands; a volume never shrinks.
+            wanted = replace(wanted, size=max(size, requested(claim)))
         volumes.execute(job.cluster, state, volumes.plan(job.cluster, state, [wanted], adopt=True), False, 0)
         if claim is not None and 0 < real(claim) < self._needed():
             why = f"it has {sizes.human(real(claim))}, the data need {sizes.human(self._needed())}"
@@ -222,7 +221,7 @@ class Steps:
         """Let the device push what runs; the reference by digest."""
         job = self.job
         account = (job.cluster.get(SECRET, PULL_SECRET, names.SYSTEM_NAMESPACE) or {}).get("data") or {}
-        username, password = (base64.b64decode(account.get(key, "")).decode() for key in ("username", "password"))
+        username, password = (decode(account.get(key, "")) for key in ("username", "password"))
         short = str(job.found["image_id"]).rpartition(":")[2][:16]
         name = f"{job.site.registry}/{job.device.name}/{job.app.name}:{short}"
         pushed = job.call(
@@ -264,7 +263,7 @@ class Steps:
     def _await(self, name: str, put: str = "", limit: float = 0) -> None:
         if self.mover is None or self.job.background is None:
             raise KrafError("mover at the edge", None, "this run did not start it", "Run it again")
-        self.mover.wait([name], limit or self.job.limits.wait, self.job.background.check, put)
+        self.mover.wait(name, limit or self.job.limits.wait, self.job.background.check, put)
 
     def _gone(self) -> None:
         self.edge.gone(self.job.limits.wait)
@@ -308,10 +307,6 @@ class Steps:
         self.job.placement = self.records.close(self.job.placed)
 
     # -- settle -----------------------------------------------------------------------------------------------------
-
-    def unschedule(self) -> None:
-        """The device owns the app: nothing of it at the edge."""
-        self.edge.stop()
 
     def settle_mark(self) -> None:
         """The marker of the owner's epoch."""

@@ -42,7 +42,6 @@ def container(**changes: Any) -> dict[str, Any]:
                 "bytes": 10,
                 "mount_point": False,
                 "free_bytes": 2**30,
-                "filesystem": "ext4",
             }
         },
         "network_mode": "default",

@@ -37,7 +37,7 @@ def test_an_app_that_never_moved_is_settled_on_its_device() -> None:
 
 def test_an_app_at_the_edge_is_settled_there() -> None:
     said = look({"owner": "edge", "epoch": 2}, "edge", running=False, restart_policy="no")
-    assert table.settled(reading.world(Placement("edge", 2), Seen(2, 2, 2, True, "worker1"), said, False))
+    assert table.settled(reading.world(Placement("edge", 2), Seen(2, 2, True, "worker1"), said, False))
 
 
 @pytest.mark.parametrize(
