@@ -82,33 +82,13 @@ requests:
   sample: 2
 """
 
-from typing import TYPE_CHECKING, Any
-
-from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import connect
-from ansible_collections.kraf.edge.plugins.module_utils.cluster.options import CLUSTER_ARGS
-from ansible_collections.kraf.edge.plugins.module_utils.core.module import run
-from ansible_collections.kraf.edge.plugins.module_utils.core.query import search
+from ansible_collections.kraf.edge.plugins.module_utils.cluster import listing
 from ansible_collections.kraf.edge.plugins.module_utils.storage import inventory
-
-if TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
-ARGUMENTS = {**CLUSTER_ARGS, "device": {"type": "str"}, "volume": {"type": "str"}, "query": {"type": "str"}}
-
-
-def body(module: AnsibleModule) -> dict[str, Any]:
-    """Read and select."""
-    cluster = connect(module.params)
-    rows = inventory.exports(cluster, module.params["device"] or "", module.params["volume"] or "")
-    result = {"changed": False, "exports": rows, "cluster": cluster.identity(), "requests": cluster.requests}
-    if module.params["query"]:
-        result["selected"] = search(module.params["query"], rows)
-    return result
 
 
 def main() -> None:
     """Entry point."""
-    run(ARGUMENTS, body)
+    listing.run("exports", "volume", inventory.exports)
 
 
 if __name__ == "__main__":
