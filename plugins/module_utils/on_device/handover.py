@@ -91,8 +91,10 @@ def admit(task: Task) -> Record:
         first = Record(task.app, DEVICE, 1, fence=task.fence, overlap=task.overlap, data=task.data)
         return placement.save(_as_it_runs(task, first, docker.describe(task.container)))
     if record.owner == DEVICE and record.phase == IDLE and task.container:
-        record = _as_it_runs(task, record, docker.describe(task.container))
         record = replace(record, data=task.data or record.data, overlap=task.overlap)
+        # Once the edge owns the app, the container has the policy that a run gave it, and the record its owner's.
+        if task.owner != EDGE:
+            record = _as_it_runs(task, record, docker.describe(task.container))
     return record
 
 

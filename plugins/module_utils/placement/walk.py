@@ -194,7 +194,7 @@ class Walk:
             "changed": changed,
             "owner": job.placed.owner,
             "epoch": job.placed.epoch,
-            "address": f"{job.device.name}:{job.app.ports[0].device_port}",
+            "address": f"{job.device.name}:{job.app.ports[0].device_port}" if job.app.ports else "",
             "image": job.image,
             "held_seconds": job.held_seconds,
             "clock": job.clock,

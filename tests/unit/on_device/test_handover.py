@@ -85,3 +85,10 @@ def test_first_record_says_what_the_container_was(engine: Docker) -> None:
     assert (found.owner, found.epoch, found.fence) == (DEVICE, 1, 3)
     assert (found.container_id, found.restart_policy) == ("id-of-notes", "always")
     assert placement.load("notes") == found
+
+
+def test_mig_02_the_restart_policy_is_not_forgotten_when_a_switch_to_the_edge_was_cut_off(engine: Docker) -> None:
+    task = replace(TASK, owner=EDGE, epoch=5, overlap=True)
+    placement.save(replace(RECORD, owner=DEVICE, overlap=True, container_id="id-of-notes"))
+    docker.set_restart_policy("notes", "no")  # as the cut-off run left it
+    assert handover.fence_off(task)["record"]["restart_policy"] == "always"
