@@ -139,7 +139,7 @@ class Lab:
         placement: dict[str, Any] = {}
         for one in items:
             kind, name = one["kind"], one["metadata"]["name"]
-            if name == f"mover-{app.name}":
+            if name.startswith(f"mover-{app.name}"):
                 left.append(f"{kind} {name}")
             elif kind == "Placement":
                 placement = {**one["spec"], "phase": (one.get("status") or {}).get("phase", "")}

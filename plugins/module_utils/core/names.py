@@ -87,8 +87,13 @@ def workload(app: str) -> str:
 
 
 def mover(app: str) -> str:
-    """Pod and Service through which an app's data are copied."""
+    """Pod, ConfigMap and Secret through which an app's data are copied."""
     return f"mover-{app}"
+
+
+def mover_service(app: str, run: int) -> str:
+    """The Service of one run's mover: no cache of a DNS knows an older address of a name that is new."""
+    return f"{mover(app)}-{run}"
 
 
 def migration(app: str, epoch: int) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import names
-from .labels import COMPONENT, EPOCH, labels
+from .labels import APP, COMPONENT, EPOCH, labels
 from .namespace import PULL_SECRET
 
 RSYNC_PORT = 8730
@@ -144,10 +144,15 @@ def objects(mover: Mover) -> list[dict[str, Any]]:
     return [secret(mover), configuration(mover), service(mover), pod(mover)]
 
 
-def _object(mover: Mover, kind: str, **content: Any) -> dict[str, Any]:
-    mine = {**labels(mover.device, mover.device_uid, mover.app), COMPONENT: "mover"}
+def selector(app: str) -> dict[str, str]:
+    """The labels of an app's movers and of what belongs to them."""
+    return {APP: app, COMPONENT: "mover"}
+
+
+def _object(mover: Mover, kind: str, name: str = "", **content: Any) -> dict[str, Any]:
+    mine = {**labels(mover.device, mover.device_uid, mover.app), **selector(mover.app)}
     annotations = {EPOCH: str(mover.epoch), RUN_ANNOTATION: str(mover.run)}
-    metadata = {"name": mover.name, "namespace": mover.namespace, "labels": mine, "annotations": annotations}
+    metadata = {"name": name or mover.name, "namespace": mover.namespace, "labels": mine, "annotations": annotations}
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **content}
 
 
@@ -167,8 +172,8 @@ def service(mover: Mover) -> dict[str, Any]:
         {"name": "rsync", "port": RSYNC_PORT, "targetPort": RSYNC_PORT, "protocol": "TCP"},
         {"name": "box", "port": BOX_PORT, "targetPort": BOX_PORT, "protocol": "TCP"},
     ]
-    selector = {"kraf.io/app": mover.app, COMPONENT: "mover"}
-    return _object(mover, "Service", spec={"selector": selector, "ports": ports, "publishNotReadyAddresses": True})
+    spec = {"selector": selector(mover.app), "ports": ports, "publishNotReadyAddresses": True}
+    return _object(mover, "Service", names.mover_service(mover.app, mover.run), spec=spec)
 
 
 def pod(mover: Mover) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from ..catalog.records import App
 from ..cluster.client import Cluster
 from ..cluster.converge import converge
-from ..cluster.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, SERVICE, STATEFUL_SET, Kind
+from ..cluster.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, STATEFUL_SET, Kind
 from ..core import names
 from ..core.errors import KrafError
 from ..manifests import workload as manifest
@@ -144,8 +144,11 @@ class Edge:
             self._cluster.wait(POD, pod["metadata"]["name"], self.namespace, lambda one: one is None, limit)
 
     def clear(self) -> None:
-        """Remove what only a workload needs: Service, values of the environment, marker."""
-        self._cluster.delete(SERVICE, self.name, self.namespace)
+        """Remove what only a workload needs: values of the environment, marker.
+
+        The Service stays as long as the Placement: another one would have another address, and the cluster's DNS
+        answers with the old one for half a minute (cache and ttl of CoreDNS as kubeadm sets them).
+        """
         self._cluster.delete(SECRET, manifest.secret_name(self._app), self.namespace)
         if not self._app.data and not self._app.overlap:
             self._cluster.delete(CONFIG_MAP, manifest.gate_name(self._app), self.namespace)

@@ -180,7 +180,7 @@ class Job:
         folders = {name: one["folder"] for name, one in data.items() if one["folder"]}
         for name, folder in (self.look.get("record") or {}).get("data") or []:
             folders.setdefault(name, folder)
-        mover, service = names.mover(app.name), names.workload(app.name)
+        mover, service = names.mover_service(app.name, self.run), names.workload(app.name)
         return self.call(
             step,
             app=app.name,

@@ -148,5 +148,8 @@ class MoverPod:
 
 def remove(cluster: Cluster, device: str, app: str) -> None:
     """Remove all that a mover is made of, whoever started it."""
-    for kind in (POD, SERVICE, CONFIG_MAP, SECRET):
-        cluster.delete(kind, names.mover(app), names.namespace(device))
+    namespace = names.namespace(device)
+    for kind in (POD, CONFIG_MAP, SECRET):
+        cluster.delete(kind, names.mover(app), namespace)
+    for service in cluster.list(SERVICE, namespace, manifest.selector(app)):
+        cluster.delete(SERVICE, service["metadata"]["name"], namespace)

@@ -77,3 +77,9 @@ def test_names_of_objects_fit_what_kubernetes_allows() -> None:
     assert len(names.export(longest)) + statefulset_hash <= 63
     assert len(names.namespace(longest)) <= 63
     assert len(names.persistent_volume(longest, longest)) <= 253
+
+
+def test_each_run_has_a_service_of_its_own_that_fits_into_the_doors_name() -> None:
+    app = "a" * names.MAX_NAME
+    assert names.mover_service(app, 7) != names.mover_service(app, 8)
+    assert len(f"8730-{names.mover_service(app, 9_999_999)}") <= 63
