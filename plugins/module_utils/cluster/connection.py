@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.imports import require
 from .errors import ClusterError
+from .package import parts
 from .transport import Transport
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
@@ -29,8 +30,7 @@ def transport(params: Mapping[str, Any]) -> Transport:
         values = ", ".join(f"{way}={given[way]}" for way in ways)
         why = "each of them names a cluster, and they could be different ones"
         raise ClusterError("connection to the cluster", values, why, "Set one, and leave the others empty")
-    client = require("kubernetes.client")
-    configuration = client.Configuration()
+    configuration = parts().configuration.Configuration()
     if ways == ["host"]:
         _from_host(configuration, given)
     elif ways == ["in_cluster"]:
@@ -58,7 +58,7 @@ def _from_host(configuration: Any, given: Mapping[str, Any]) -> None:
 
 
 def _from_pod(configuration: Any) -> None:
-    config = require("kubernetes.config")
+    config = parts().config
     try:
         config.load_incluster_config(client_configuration=configuration)
     except config.ConfigException as error:
@@ -78,7 +78,7 @@ def _from_kubeconfig(configuration: Any, given: Mapping[str, Any]) -> None:
         why = f"neither kubeconfig nor host is set and {DEFAULT_KUBECONFIG} does not exist"
         fix = "Set kubeconfig (or KRAF_KUBECONFIG), or host and api_key; a pod's own cluster only by in_cluster: true"
         raise ClusterError("connection to the cluster", None, why, fix)
-    config = require("kubernetes.config.kube_config")
+    config = parts().config
     try:
         config.load_kube_config(path, given.get("context"), configuration, persist_config=False)
     except Exception as error:  # what a broken YAML file raises is no promise of that package

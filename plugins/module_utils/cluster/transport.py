@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from ..core.imports import require
 from .errors import ClusterError, of_status
+from .package import parts
 
 READ_ATTEMPTS = 3
 """A read is repeated when its connection breaks; a write never, for nobody knows whether it was done."""
@@ -51,7 +52,7 @@ class Transport:
         if not configuration.verify_ssl:
             # validate_certs: false was asked for; saying so with each request helps nobody.
             self._urllib3.disable_warnings(self._urllib3.exceptions.InsecureRequestWarning)
-        self._pool = require("kubernetes.client.rest").RESTClientObject(configuration).pool_manager
+        self._pool = parts().rest.RESTClientObject(configuration).pool_manager
         self.server = str(configuration.host).rstrip("/")
         self.requests = 0
 
