@@ -365,6 +365,18 @@ SETTLE_RELEASE = Step(
     lambda w, r: _heard(w, r, record_owner=EDGE, record_epoch=r.epoch, record_phase=IDLE, forward=EDGE),
 )
 
+# An app that may run on both sides is answered all the time: the owner's side first, then the forward, then the other.
+OVER_SETTLE_EDGE = Step(
+    "settle",
+    DEVICE,
+    "the edge owns the app: the forward leads there, then the container stops",
+    lambda w, r: _fresh(w, r) and agrees(w, EDGE, r.epoch),
+    lambda w, r: _heard(
+        w, r, record_owner=EDGE, record_epoch=r.epoch, record_phase=IDLE, forward=EDGE, running=False, restart=False
+    ),
+)
+OVER_SETTLE_DEVICE = replace(SETTLE_DEVICE, does="the device owns the app: its container, then the forward leads to it")
+
 # -- give back: the new side did not start, and no client has spoken to it -------------------------------------------
 
 GIVE_BACK_HOLD = Step(
@@ -458,8 +470,12 @@ def plan(to: str, overlap: bool = False) -> tuple[Step, ...]:
     )
 
 
-def settle(owner: str) -> tuple[Step, ...]:
+def settle(owner: str, overlap: bool = False) -> tuple[Step, ...]:
     """The steps that bring both sides to what the Placement says."""
+    if overlap:
+        if owner == DEVICE:
+            return (OVER_SETTLE_DEVICE, SETTLE_UNSCHEDULE, GONE, SETTLE_CLOSE)
+        return (SETTLE_SCHEDULE, SETTLE_READY, OVER_SETTLE_EDGE, SETTLE_CLOSE)
     if owner == DEVICE:
         return (SETTLE_UNSCHEDULE, GONE, SETTLE_DEVICE, SETTLE_CLOSE)
     return (SETTLE_FENCE_DEVICE, SETTLE_MARK, SETTLE_SCHEDULE, SETTLE_READY, SETTLE_RELEASE, SETTLE_CLOSE)

@@ -79,6 +79,8 @@ class Steps:
             table.SETTLE_SCHEDULE: self.settle_schedule,
             table.SETTLE_READY: self.settle_ready,
             table.SETTLE_RELEASE: lambda: self._take(self.job.on_device("settle", EDGE)),
+            table.OVER_SETTLE_EDGE: lambda: self._take(self.job.on_device("switch", EDGE)),
+            table.OVER_SETTLE_DEVICE: lambda: self._take(self.job.on_device("switch", DEVICE)),
             table.SETTLE_CLOSE: self.close,
             table.GIVE_BACK_HOLD: lambda: self._take(self.job.on_device("still_held", EDGE, self.job.epoch)),
             table.GIVE_BACK_FENCE: lambda: self._mark(self.job.epoch + 2),
@@ -312,7 +314,7 @@ class Steps:
         """The marker of the owner's epoch."""
         if self.job.app.data:
             self._start_mover(self.job.seen.node, "").mark(self.job.epoch)
-        elif not self.job.app.overlap:
+        else:
             self.edge.open_gate(self.job.epoch, self.job.run, there=False)
 
     def settle_schedule(self) -> None:

@@ -76,7 +76,7 @@ class Walk:
                 self.lease.release()
 
     def _plan(self, state: World) -> tuple[Step, ...]:
-        settling = () if table.settled(state) else table.settle(state.owner)
+        settling = () if table.settled(state) else table.settle(state.owner, self.job.app.overlap)
         moving = () if state.owner == self.job.to else table.plan(self.job.to, self.job.app.overlap)
         return (*table.OPENING, *settling, *moving)
 
@@ -133,7 +133,7 @@ class Walk:
         return self._report(changed=True)
 
     def _settle(self, state: World) -> None:
-        self._walk(table.settle(state.owner))
+        self._walk(table.settle(state.owner, self.job.app.overlap))
         self._recover(fresh=False)
 
     def _walk(self, steps: Sequence[Step]) -> None:

@@ -46,7 +46,7 @@ class System:
 
 def steps_of(operator: Operator, overlap: bool) -> tuple[Step, ...]:
     if operator.part in ("settle-device", "settle-edge"):
-        return table.settle(operator.part.split("-")[1])
+        return table.settle(operator.part.split("-")[1], overlap)
     return table.give_back(operator.to) if operator.part == "give-back" else table.plan(operator.to, overlap)
 
 
@@ -173,6 +173,15 @@ def wrong(world: World) -> str:
     return "" if data == world.latest else f"the owner's data are {data}, clients were told {world.latest}"
 
 
+def stranded(world: World) -> str:
+    """Whether clients of an app that may run on both sides are led to one that was taken away."""
+    if world.overlap and world.forward == DEVICE and not world.running and not world.restart:
+        return "the forward leads to a container that was stopped"
+    if world.overlap and world.forward == EDGE and not world.workload:
+        return "the forward leads to a workload that was deleted"
+    return ""
+
+
 def ends_well(world: World, to: str, fence: int) -> str:
     """Run once more, alone, and say what is wrong at the end."""
     operator = Operator(to, "decide", fence=fence + 1)
@@ -183,8 +192,9 @@ def ends_well(world: World, to: str, fence: int) -> str:
                 world = moved[0]
         if operator.part in ("done", "dead", "refused"):
             break
+        before = stranded(world)
         operator, world = advance(operator, world)[0]
-        broken = wrong(world)
+        broken = wrong(world) or (stranded(world) if not before else "")
         if broken:
             return broken
     if operator.part != "done":
