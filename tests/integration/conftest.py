@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
-from tests.integration import apiserver
+from tests.integration import apiserver, packages
 from tests.integration.apiserver import ApiServer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def distribution() -> None:
+    """The programs that tests run."""
+    packages.install()
 
 
 @pytest.fixture(scope="session")

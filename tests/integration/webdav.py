@@ -20,13 +20,6 @@ from ansible_collections.kraf.edge.plugins.module_utils.manifests.export import 
 from ansible_collections.kraf.edge.plugins.module_utils.tls.certificates import Request, issue, make_ca
 from tests.integration.apiserver import free_port, program
 
-MODULES = Path("/usr/lib/lighttpd")
-PACKAGES = {
-    "mod_webdav.so": "lighttpd-mod-webdav",
-    "mod_magnet.so": "lighttpd-modules-lua",
-    "mod_openssl.so": "lighttpd-mod-openssl",
-}
-
 
 @dataclass(frozen=True)
 class Server:
@@ -85,10 +78,6 @@ def serving(folder: Path, account: str = "pi1:secret", more: str = "") -> Iterat
         account: who may come in, as ``user:password``.
         more: lines to add to its configuration, to see what it does.
     """
-    if not shutil.which("lighttpd"):
-        raise AssertionError("lighttpd is not installed: apt-get install lighttpd")
-    for module, package in PACKAGES.items():
-        assert (MODULES / module).exists(), f"apt-get install {package}"
     port, tls = free_port(), free_port()
     folders = {export_files.VOLUME: "volume", export_files.CREDENTIALS: "credentials", export_files.CONFIG: "config"}
     for name in folders.values():

@@ -36,8 +36,8 @@ def _program(name: str) -> str | None:
 def server() -> Iterator[str]:
     """URL of a server that has no database of ours yet, without the database's name."""
     initdb, postgres = _program("initdb"), _program("postgres")
-    if not initdb or not postgres:
-        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    assert initdb, "PostgreSQL is not installed"
+    assert postgres, "PostgreSQL is not installed"
     # PostgreSQL refuses to run as root.
     user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
     folder = Path(tempfile.mkdtemp(prefix="kraf-postgresql-"))

@@ -15,22 +15,12 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward
 
 from . import mounting, parts
 
-PROGRAMS = {"haproxy": "haproxy", "nft": "nftables", "mount.davfs": "davfs2", "lighttpd": "lighttpd", "ip": "iproute2"}
-PROGRAMS.update(git="git", rsync="rsync")
-MODULES = ("lighttpd-mod-webdav", "lighttpd-modules-lua", "lighttpd-mod-openssl")
-
 
 @pytest.fixture(scope="session")
-def programs() -> None:
-    """What these tests run, from the distribution; they need root."""
+def root() -> None:
+    """These tests need it."""
     if os.geteuid() != 0:
         pytest.skip("needs root: mounts, network namespaces, nftables")
-    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
-    if not Path("/usr/lib/lighttpd/mod_webdav.so").exists():
-        missing += MODULES
-    if missing:
-        command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", *missing]
-        subprocess.run(command, check=True, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
 
 
 class Direct:
@@ -38,6 +28,12 @@ class Direct:
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[bytes] | None = None
+
+    def installed(self) -> bool:
+        return True
+
+    def install(self) -> bool:
+        return False
 
     def start(self) -> None:
         etc, run = forward_store.ETC, haproxy.RUN
@@ -68,7 +64,7 @@ class Direct:
 
 
 @pytest.fixture
-def device(programs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Direct]:
+def device(root: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Direct]:
     """Forwards with folders of their own, in a network of their own, with certificates."""
     tmp_path.chmod(0o755)
     run = tmp_path / "run"
@@ -85,7 +81,7 @@ def device(programs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.fixture
-def init(programs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[mounting.Init]:
+def init(root: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[mounting.Init]:
     """A device that can mount, with files, mounts and a network of its own; what was mounted is killed at the end."""
     assert Path("/dev/fuse").exists(), "there is no /dev/fuse: load the kernel module fuse"
     tmp_path.chmod(0o755)

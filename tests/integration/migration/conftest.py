@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +12,12 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import door, p
 
 from . import movers
 
-PROGRAMS = {"haproxy": "haproxy", "rsync": "rsync", "lighttpd": "lighttpd", "openssl": "openssl", "ip": "iproute2"}
-
 
 @pytest.fixture
 def mover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[movers.Running]:
     """A mover and the device's way to it."""
     if os.geteuid() != 0:
         pytest.skip("needs root: owners of files, network namespaces")
-    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
-    assert not missing, f"apt-get install {' '.join(missing)}"
     with movers.running(tmp_path) as running:
         monkeypatch.setattr(door, "CA", tmp_path / "tls/ca.crt")
         monkeypatch.setattr(door, "PAIR", tmp_path / "tls/device.pem")

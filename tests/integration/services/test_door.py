@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import socket
 import ssl
 from collections.abc import Iterator
@@ -14,10 +13,6 @@ from ansible_collections.kraf.edge.plugins.module_utils.core.names import door_n
 from ansible_collections.kraf.edge.plugins.module_utils.tls.certificates import Request, make_ca
 from tests.integration.services import door as lab
 from tests.integration.services.door import NOW, Door
-
-pytestmark = pytest.mark.skipif(
-    not shutil.which("haproxy"), reason="haproxy is not installed (apt-get install haproxy)"
-)
 
 SERVICES = {
     "app-faces.pi1": "127.0.1.1",
