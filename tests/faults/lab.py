@@ -77,6 +77,8 @@ class Lab:
         """Run a playbook in a session of its own; its exit status, -9 when it was killed. Nothing of it is left."""
         argv = ["ansible-playbook", "-i", str(self.inventory), playbook, "-e", json.dumps(variables)]
         environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "KRAF_FAULT": fault}
+        # Where a play starts the harness, its own settings are not meant for this one.
+        environment.pop("ANSIBLE_CONFIG", None)
         self.logs.mkdir(parents=True, exist_ok=True)
         with open(self.logs / f"{log}.log", "wb") as stream:
             play = subprocess.Popen(
