@@ -40,6 +40,8 @@ Before=docker.service
 
 [Service]
 Type=notify
+# Clients wait for it: on a weak device it comes before the plays and the checks that run beside it.
+Nice=-10
 RuntimeDirectory=kraf
 RuntimeDirectoryPreserve=yes
 ExecStartPre=/usr/sbin/nft -f {etc}/forward.nft
@@ -91,6 +93,7 @@ def apply_config(hold_limit: float = HOLD_LIMIT) -> bool:
             redirect.apply(redirect.render([one for one in forwards if f":{one.bound} " in loaded], haproxy.USER))
         files.write(store.ETC / "forward.nft", rules)
         files.write(store.ETC / "haproxy.cfg", config)
+        changed |= SERVICE.install()
         if states is None:
             SERVICE.start()
             return True
@@ -110,6 +113,7 @@ def settled(forwards: Sequence[Forward]) -> bool:
     loaded = files.read(haproxy.RUN / "haproxy.loaded") or ""
     return (
         states is not None
+        and SERVICE.installed()
         and not files.differs(store.ETC / "haproxy.cfg", config)
         and haproxy.structure(loaded) == haproxy.structure(config)
         and redirect.loaded(rules)
@@ -245,12 +249,25 @@ def _wait_loaded(config: str) -> None:
 class Systemd:
     """How haproxy is started and reloaded: as a unit."""
 
-    def start(self) -> None:
-        """Write the unit, enable and start it; wait until it answers."""
-        if units.write(UNIT, UNIT_TEXT.format(etc=store.ETC, run=haproxy.RUN)):
+    def installed(self) -> bool:
+        """Whether the unit is there as it is to be."""
+        return not files.differs(units.UNITS / UNIT, self._text()) and units.enabled(UNIT)
+
+    def install(self) -> bool:
+        """Write and enable the unit; True when it was not so. One that runs keeps running as it was started."""
+        changed = units.write(UNIT, self._text())
+        if changed:
             units.reload_units()
-        units.enable(UNIT)
+        return units.enable(UNIT) or changed
+
+    def start(self) -> None:
+        """Start what is installed; wait until it answers."""
+        self.install()
         units.start(UNIT)
+
+    @staticmethod
+    def _text() -> str:
+        return UNIT_TEXT.format(etc=store.ETC, run=haproxy.RUN)
 
     def reload(self) -> None:
         """Let haproxy read its configuration again; connections stay."""
