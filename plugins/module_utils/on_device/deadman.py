@@ -126,17 +126,17 @@ def install() -> None:
 def arm(app: str, seconds: int) -> None:
     """Start the timer; it fires after so many seconds, or so many after a reboot, if the record is ``moving`` then."""
     timer = f"kraf-deadman@{app}.timer"
-    if units.write(timer, _TIMER.format(app=app, seconds=seconds)):
+    written = units.write(timer, _TIMER.format(app=app, seconds=seconds))
+    units.want(timer, "timers.target")
+    # A reload costs a weak device seconds. Only one that systemd still has from before, with other words, needs it.
+    if written and units.properties(timer, "NeedDaemonReload")["NeedDaemonReload"] == "yes":
         units.reload_units()
-    if not units.enabled(timer, "timers.target"):
-        units.systemctl("enable", timer)
     units.restart(timer)
 
 
 def clear(app: str) -> None:
     """Remove a timer that has nothing to do any more."""
     timer = f"kraf-deadman@{app}.timer"
-    if units.enabled(timer, "timers.target"):
-        units.systemctl("disable", "--now", timer)
-    if units.remove(timer):
-        units.reload_units()
+    if units.unwant(timer, "timers.target") | units.remove(timer):
+        # systemd forgets a unit that has stopped and that nothing wants: no reload while clients are being let through.
+        units.stop(timer)

@@ -69,6 +69,17 @@ def remove(path: Path) -> bool:
     return True
 
 
+def link(path: Path, target: Path) -> bool:
+    """Make a symbolic link, durably; True when it was not there."""
+    if path.is_symlink() and path.readlink() == target:
+        return False
+    make_directory(path.parent)
+    remove(path)
+    path.symlink_to(target)
+    _sync_directory(path.parent)
+    return True
+
+
 def make_directory(path: Path, mode: int = 0o755) -> bool:
     """Make a directory and its parents; True when it was not there. An existing one keeps its mode."""
     if path.is_dir():

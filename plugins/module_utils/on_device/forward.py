@@ -41,6 +41,7 @@ Before=docker.service
 [Service]
 Type=notify
 # Clients wait for it: on a weak device it comes before the plays and the checks that run beside it.
+CPUWeight=1000
 Nice=-10
 RuntimeDirectory=kraf
 RuntimeDirectoryPreserve=yes

@@ -123,7 +123,8 @@ def ensure_forward(task: Task) -> forward.Forward:
     if wanted != found:
         forward.save(wanted)
     forward.apply_config()
-    return wanted
+    # As it was saved: with the ports that were chosen for it.
+    return forward.load(task.app) or wanted
 
 
 def device_address(container: str, port: int) -> str:
@@ -200,17 +201,18 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
     clock = Clock()
     with _meeting(task) as box:
         record = _expect(admit(task), task, owner)
-        ensure_forward(task)
+        led = ensure_forward(task)
         if to == EDGE:
             pairs = tree.to_edge(task.data, task.remote, task.epoch + 1, task.good_tree)
         else:
             pairs = tree.to_device(record.data, task.remote, task.good_tree, task.epoch + 1)
         if pairs:
             tree.first(task.app, task.epoch, pairs, task.remote, task.copy_limit)
-        deadman.install()
-        clock.mark("prepared")
-        box.put("prepared")
-        _await(task, box, "go", task.limit * 5)
+        with door.sessions(led.relay, len(task.doors) if to == EDGE else 0):
+            deadman.install()
+            clock.mark("prepared")
+            box.put("prepared")
+            _await(task, box, "go", task.limit * 5)
         found = docker.describe(task.container) if owner == DEVICE else None
         if found:
             record = replace(_as_it_runs(task, record, found), data=task.data)

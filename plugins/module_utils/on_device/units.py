@@ -70,6 +70,19 @@ def enabled(name: str, target: str = "multi-user.target") -> bool:
     return (UNITS / f"{target}.wants" / name).is_symlink()
 
 
+def want(name: str, target: str) -> bool:
+    """Start a unit with a target, by the link that ``systemctl enable`` makes; True when it was not there.
+
+    Without enable's reload: that costs a weak device seconds, and a unit that is not loaded yet is read when it starts.
+    """
+    return files.link(UNITS / f"{target}.wants" / name, UNITS / name)
+
+
+def unwant(name: str, target: str) -> bool:
+    """Take that link away; False when it was not there."""
+    return files.remove(UNITS / f"{target}.wants" / name)
+
+
 def start(*names: str, timeout: float = 60.0) -> None:
     """Start units and wait for them.
 

@@ -233,17 +233,44 @@ def test_installing_again_changes_nothing(library: Path) -> None:
     assert {path: path.stat().st_ino for path in library.rglob("*") if "__pycache__" not in path.parts} == before
 
 
-def test_timer_counts_from_when_it_is_armed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OnBootSec fires at once on a device that has been up for longer (systemd.timer(5))."""
+@pytest.fixture(name="asked")
+def fixture_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What systemd was asked to do; it needs no reload, unless a test says so."""
     asked: list[str] = []
     monkeypatch.setattr(units, "UNITS", tmp_path)
-    monkeypatch.setattr(units, "systemctl", lambda *given, **more: asked.append(" ".join(given)))
+    monkeypatch.setattr(units, "properties", lambda name, *wanted: dict.fromkeys(wanted, "no"))
     monkeypatch.setattr(units, "reload_units", lambda: asked.append("reload"))
     monkeypatch.setattr(units, "restart", lambda *given, **more: asked.append(f"restart {given[0]}"))
+    monkeypatch.setattr(units, "stop", lambda *given, **more: asked.append(f"stop {given[0]}"))
+    return asked
+
+
+def test_timer_counts_from_when_it_is_armed(tmp_path: Path, asked: list[str]) -> None:
+    """OnBootSec fires at once on a device that has been up for longer (systemd.timer(5))."""
     deadman.arm("notes", 90)
     text = (tmp_path / "kraf-deadman@notes.timer").read_text()
     assert "OnActiveSec=90" in text
     assert "OnBootSec" not in text
     assert "WantedBy=timers.target" in text
     timer = "kraf-deadman@notes.timer"
-    assert asked == ["reload", f"enable {timer}", f"restart {timer}"]
+    assert (tmp_path / "timers.target.wants" / timer).resolve() == tmp_path / timer
+    assert asked == [f"restart {timer}"]
+
+
+def test_timer_is_gone_without_a_reload(tmp_path: Path, asked: list[str]) -> None:
+    """It goes while clients that waited are let through, and on a weak device a reload takes seconds from them."""
+    deadman.arm("notes", 90)
+    asked.clear()
+    deadman.clear("notes")
+    assert asked == ["stop kraf-deadman@notes.timer"]
+    assert not [path for path in tmp_path.rglob("*") if "notes" in path.name]
+    deadman.clear("notes")
+    assert len(asked) == 1
+
+
+def test_timer_that_systemd_has_with_another_time_is_read_again(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(units, "properties", lambda name, *wanted: dict.fromkeys(wanted, "yes"))
+    deadman.arm("notes", 90)
+    assert asked == ["reload", "restart kraf-deadman@notes.timer"]
