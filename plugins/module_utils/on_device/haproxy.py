@@ -9,6 +9,10 @@ clients as ever and tries again every 500 ms until another server becomes usable
 that look better abort haproxy 2.6.12: ``set maxconn frontend 0``, and many more retries or a Unix socket as server,
 where a connect that fails at once is tried again at once until the watchdog ends the process.
 https://www.haproxy.com/documentation/haproxy-configuration-manual/2-6r1/
+
+How it ends: who has waited longest goes first. The server that becomes usable takes few connections at once and then
+more and more (``slowstart``); the rest wait in haproxy's queue, which is ordered by when they came. All at once would
+share a weak device's time, so that nobody has an answer before nearly everybody has one.
 """
 
 from __future__ import annotations
@@ -62,6 +66,10 @@ backend {doors}
     timeout check 5s
 """
 
+# The order of the queue: quarters of a second, which begin anew after 17 minutes.
+_AGE = "date(0,ms),div(250),mod(4095),sub(2047)"
+_QUEUED = "maxconn 4000 slowstart 60s"
+
 # A refused connection is tried again every 500 ms ("timeout connect"), for as long as the client waits; oftener would
 # take a weak device with hundreds of held clients the time that the move itself needs. The check ends that for an app
 # that stays away for 12 s. The TLS of the way to the edge has a backend of its own, behind the relay, since a weak
@@ -69,14 +77,15 @@ backend {doors}
 _APP = """
 frontend in-{name}
 {binds}
+    tcp-request content set-priority-class {age}
     default_backend {name}
 backend {name}
     timeout connect 500ms
     timeout check 2s
     retries 20000
-    server local {local} check inter 2s fall 6 rise 1 downinter 500ms{on_device}
+    server local {local} check inter 2s fall 6 rise 1 downinter 500ms {queued}{on_device}
     server hold {closed}{on_held}
-    server edge 127.0.0.1:{relay}{on_edge}
+    server edge 127.0.0.1:{relay} {queued}{on_edge}
 frontend out-{name}
     bind 127.0.0.1:{relay} backlog 4096
     default_backend {name}-edge
@@ -127,6 +136,8 @@ def _forward(forward: Forward, ipv6: bool) -> str:
         on_device=off[DEVICE],
         on_held=off[HELD],
         on_edge=off[EDGE],
+        age=_AGE,
+        queued=_QUEUED,
     )
     return text + _edge_backend(forward, "-edge")
 

@@ -62,11 +62,12 @@ def process(*argv: str, **options: object) -> Iterator[subprocess.Popen[bytes]]:
 
 SERVER = """
 import asyncio, sys
-name = sys.argv[3].encode()
+name, delay = sys.argv[3].encode(), float(sys.argv[4])
 async def answer(reader, writer):
     try:
         while True:
             await reader.readuntil(b"\\r\\n\\r\\n")
+            await asyncio.sleep(delay)
             writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(name), name))
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -79,9 +80,9 @@ asyncio.run(main())
 
 
 @contextlib.contextmanager
-def web(port: int, body: str, address: str = "127.0.0.1") -> Iterator[subprocess.Popen[bytes]]:
-    """A server that answers every request on a connection with its own name."""
-    with process(sys.executable, "-c", SERVER, address, str(port), body) as running:
+def web(port: int, body: str, address: str = "127.0.0.1", delay: float = 0) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that answers every request on a connection with its own name, after so many seconds."""
+    with process(sys.executable, "-c", SERVER, address, str(port), body, str(delay)) as running:
         until(lambda: listening(port, address), what=f"server on {port}")
         yield running
 
@@ -156,7 +157,7 @@ async def ask(port: int, address: str = "127.0.0.1") -> str:
 
 
 def get(port: int, address: str = "127.0.0.1") -> str:
-    return asyncio.run(asyncio.wait_for(ask(port, address), 20))
+    return asyncio.run(asyncio.wait_for(ask(port, address), 60))
 
 
 DOOR = """

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from pathlib import Path
 
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward
+import pytest
+
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, haproxy
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward import Forward
 
 from . import parts
@@ -60,3 +63,30 @@ def test_there_and_back_with_a_client_every_10_ms(device: Direct, tmp_path: Path
         parts.until(lambda: clients.bodies["again"] > 200)
         clients.stop()
         assert not clients.errors
+
+
+def test_clients_that_were_held_are_let_through_in_the_order_in_which_they_came(
+    device: Direct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one place at once, as it is in the first second. The first ones come as their tries fall due, in half a
+    second; all others wait in the queue by then."""
+    monkeypatch.setattr(haproxy, "_QUEUED", "maxconn 1")
+    answered: list[int] = []
+
+    def ask(number: int) -> None:
+        parts.get(8000)
+        answered.append(number)
+
+    with parts.web(8001, "device"), parts.web(8002, "edge", delay=0.3), parts.door(tmp_path, 8843, 8002):
+        bring_up(APP)
+        forward.hold("app")
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(12)]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.4)
+        assert not answered, "a held client was answered"
+        forward.release("app", "edge")
+        for thread in threads:
+            thread.join(60)
+    assert sorted(answered) == list(range(12))
+    assert answered[2:] == sorted(answered[2:]), answered
