@@ -50,8 +50,9 @@ def _python(program: str, kubeconfig: Path) -> str:
 
 
 def test_a_connection_loads_no_models(kubeconfig: Path) -> None:
-    heavy = "[name for name in sys.modules if name.startswith(('kubernetes.client.models', 'kubernetes.client.api.'))]"
-    assert _python(CONNECT + f"print({heavy})", kubeconfig).strip() == "[]"
+    heavy = ("kubernetes.client.models", "kubernetes.client.api.", "oauthlib", "requests_oauthlib")
+    loaded = f"print([name for name in sys.modules if name.startswith({heavy})])"
+    assert _python(CONNECT + loaded, kubeconfig).strip() == "[]"
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["connection-first", "package-first"])
@@ -65,12 +66,26 @@ assert kubernetes.client.rest.RESTClientObject and kubernetes.config.load_kube_c
     _python(CONNECT + whole if first else whole + CONNECT, kubeconfig)
 
 
-def test_a_stand_in_makes_the_real_api_client(kubeconfig: Path) -> None:
-    """kube_config renews an OIDC token with an ApiClient of its own."""
+def test_stand_ins_lead_to_what_they_stand_for(kubeconfig: Path) -> None:
+    """kube_config renews an OpenID Connect token with an ApiClient and an OAuth2Session of its own."""
     ask = """
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.package import parts
 kube_config = parts().config.kube_config
 client = kube_config.ApiClient(configuration=kube_config.Configuration())
 assert type(client).__module__ == "kubernetes.client.api_client", type(client)
+session = kube_config.OAuth2Session(client_id="me")
+error = kube_config.oauthlib.oauth2.rfc6749.errors.InvalidClientIdError
+import oauthlib.oauth2, requests_oauthlib
+assert type(session) is requests_oauthlib.OAuth2Session, type(session)
+assert error is oauthlib.oauth2.rfc6749.errors.InvalidClientIdError
 """
     _python(CONNECT + ask, kubeconfig)
+
+
+def test_another_release_is_loaded_whole(kubeconfig: Path) -> None:
+    """Of which kubernetes.config needs more than there is a stand-in for."""
+    missing = """
+from ansible_collections.kraf.edge.plugins.module_utils.cluster import package
+package.LATER = {"requests_oauthlib": ()}
+"""
+    _python(missing + CONNECT + "assert 'kubernetes.client' in sys.modules", kubeconfig)
