@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def apply_config(hold_limit: float = HOLD_LIMIT) -> bool:
     """
     with _locked():
         forwards = load_all()
-        config, rules = haproxy.render(forwards, _ipv6()), redirect.render(forwards, haproxy.USER)
+        config, rules = _config(forwards), redirect.render(forwards, haproxy.USER)
         changed = files.differs(store.ETC / "haproxy.cfg", config) or files.differs(store.ETC / "forward.nft", rules)
         states = haproxy.servers()
         loaded = files.read(haproxy.RUN / "haproxy.loaded") or ""
@@ -110,7 +111,7 @@ def settled(forwards: Sequence[Forward]) -> bool:
     """Whether files, rules and the running haproxy are as these forwards want them: what ``apply_config`` would not
     have to change if they were saved."""
     states = haproxy.servers()
-    config, rules = haproxy.render(forwards, _ipv6()), redirect.render(forwards, haproxy.USER)
+    config, rules = _config(forwards), redirect.render(forwards, haproxy.USER)
     loaded = files.read(haproxy.RUN / "haproxy.loaded") or ""
     return (
         states is not None
@@ -140,7 +141,7 @@ def set_target(name: str, target: str) -> Forward:
         wanted = dataclasses.replace(found, target=target)
         store.validate(wanted)
         files.save_json(store.path(name), wanted.as_json())
-        files.write(store.ETC / "haproxy.cfg", haproxy.render(load_all(), _ipv6()))
+        files.write(store.ETC / "haproxy.cfg", _config(load_all()))
         if haproxy.servers() is None:
             SERVICE.start()
         _push(wanted)
@@ -282,11 +283,14 @@ class Systemd:
 SERVICE = Systemd()
 
 
-def _ipv6() -> bool:
+def _config(forwards: Sequence[Forward]) -> str:
     try:
-        return Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").read_text().strip() == "0"
+        ipv6 = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").read_text().strip() == "0"
     except OSError:
-        return False
+        ipv6 = False
+    # "flags" of x86, "Features" of ARM; older Raspberry Pis have no such instructions.
+    aes = bool(re.search(r"^(flags|Features)\s*:.*\baes\b", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
+    return haproxy.render(forwards, ipv6, aes)
 
 
 @contextlib.contextmanager

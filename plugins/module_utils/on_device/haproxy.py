@@ -33,6 +33,8 @@ RUN = Path("/run/kraf")
 USER = "haproxy"
 
 
+_SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+
 _HEAD = """\
 # Written by kraf.edge from the files in forwards/; changes made here are lost.
 global
@@ -42,8 +44,11 @@ global
     group {user}
     maxconn 8000
     nbthread 1
+    # Four times the usual: a quarter less of the device's time for a disk's data, and at most 64 KiB for a client.
+    tune.bufsize 65536
     hard-stop-after 12h
     ssl-default-server-options ssl-min-ver TLSv1.2
+    ssl-default-server-ciphersuites {suites}
 
 defaults
     mode tcp
@@ -101,10 +106,17 @@ backend {name}{suffix}
 """
 
 
-def render(forwards: Sequence[Forward], ipv6: bool = False) -> str:
+def render(forwards: Sequence[Forward], ipv6: bool = False, aes: bool = True) -> str:
     """The whole configuration. A server that its target does not use is written ``disabled``, so that haproxy starts
-    in the state in which it was stopped."""
-    text = _HEAD.format(run=RUN, user=USER)
+    in the state in which it was stopped.
+
+    Args:
+        forwards: all of the device.
+        ipv6: whether the device has it.
+        aes: whether its processor has instructions for AES; without them ChaCha20 is several times as fast.
+    """
+    suites = _SUITES if aes else _SUITES[::-1]
+    text = _HEAD.format(run=RUN, user=USER, suites=":".join(suites))
     doors = sorted({address for forward in forwards for address in forward.edge})
     if doors:
         text += _DOORS.format(doors=DOORS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -172,3 +173,12 @@ def test_wds_01_a_large_upload_comes_through_whole(door: Door, mebibytes: int) -
         while part := secure.recv(4096):
             answer += part
     assert answer.endswith(b"\r\n\r\n" + digest.hexdigest().encode())
+
+
+@pytest.mark.parametrize("wanted", ["TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"])
+def test_the_device_chooses_the_cipher_that_its_processor_is_good_at(door: Door, wanted: str) -> None:
+    certificate, others = str(door.client("pi1")), "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+    argv = ["openssl", "s_client", "-connect", f"127.0.0.1:{door.port}", "-cert", certificate, "-key", certificate]
+    argv += ["-servername", door_name(8080, "app-faces", "pi1"), "-ciphersuites", f"{wanted}:{others}"]
+    found = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    assert f"Cipher is {wanted}" in found.stdout.decode()

@@ -86,3 +86,9 @@ def test_rules_spare_haproxy_and_take_the_rest() -> None:
 def test_bad_forward_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(KrafError):
         forward_store.validate(dataclasses.replace(APP, **change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("aes", "first"), [(True, "TLS_AES_128_GCM_SHA256"), (False, "TLS_CHACHA20_POLY1305_SHA256")])
+def test_first_cipher_is_the_one_that_the_processor_is_good_at(aes: bool, first: str) -> None:
+    (line,) = [line for line in haproxy.render([APP], aes=aes).splitlines() if "ciphersuites" in line]
+    assert line.split()[1].split(":")[0] == first
