@@ -1,4 +1,7 @@
-.PHONY: faults
+.PHONY: faults faults-address
 
 faults: setup ## the play killed before and after each step of a migration, on the lab that is up; FAULTS='--only ... --shard i/n'
 	@python -m tests.faults.run $(FAULTS)
+
+faults-address: setup ## the control plane host gets another address, and its own again, on the lab that is up
+	@python -m tests.faults.address $(FAULTS)

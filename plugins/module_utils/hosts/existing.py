@@ -50,10 +50,10 @@ def node(name: str, host: Host, hosts: Hosts, settings: Settings) -> Iterator[Kr
 def _drift(name: str, host: Host, settings: Settings) -> Iterator[KrafError]:
     found = host["kubernetes"]
     was = found["advertise_address"]
-    if was and was not in [entry["address"] for entry in host["addresses"]]:
+    if was and was not in [entry["address"] for entry in host["addresses"]] and not settings.get("moving"):
         # INS-14: etcd, manifests and certificates carry the address.
         why = f"the control plane was made with {was}, which this host no longer has; its address is {host['address']}"
-        fix = f"Give the host {was} back (a fixed lease), or rebuild the cluster: playbook reset, then playbook cluster"
+        fix = f"Give the host {was} back (a fixed lease), or run playbook control_address: it moves the control plane"
         yield KrafError(f"address of {name}", host["address"], why, fix)
     for key in ("pod_cidr", "service_cidr"):
         # CNI-04: flannel waits for ever for a pod network that the cluster was not made with.

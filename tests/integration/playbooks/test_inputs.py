@@ -118,9 +118,10 @@ def test_a_device_that_is_away_ends_the_run_before_the_cluster_is_asked(site: Pa
     assert "Ask the cluster" not in done.stdout
 
 
-def test_a_site_without_a_control_plane_host_is_refused(site: Path) -> None:
+@pytest.mark.parametrize("name", ["site", "control_address"])
+def test_a_site_without_a_control_plane_host_is_refused(site: Path, name: str) -> None:
     (site / "none").write_text("[kraf_workers]\nserver2\n")
-    done = run(site, "-i", str(site / "none"), "kraf.edge.site")
+    done = run(site, "-i", str(site / "none"), f"kraf.edge.{name}")
     assert done.returncode == 2
     assert "group kraf_control: []. The collection makes clusters with one control plane host." in said(done)
 

@@ -120,7 +120,8 @@ def test_ins_14_an_address_that_the_control_plane_lost_is_named_with_the_new_one
     text = only(complaints({"one": host(1, kubernetes=found)}, settings()))
     assert "192.168.1.9" in text
     assert "its address is 192.168.1.1" in text
-    assert "playbook" in text
+    assert "playbook control_address" in text
+    assert complaints({"one": host(1, kubernetes=found)}, settings(moving=True)) == []
 
 
 @pytest.mark.parametrize("key", ["pod_cidr", "service_cidr"])
