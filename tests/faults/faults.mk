@@ -1,7 +1,10 @@
-.PHONY: faults faults-address
+.PHONY: faults faults-address faults-removal
 
 faults: setup ## the play killed before and after each step of a migration, on the lab that is up; FAULTS='--only ... --shard i/n'
 	@python -m tests.faults.run $(FAULTS)
 
 faults-address: setup ## the control plane host gets another address, and its own again, on the lab that is up
 	@python -m tests.faults.address $(FAULTS)
+
+faults-removal: setup ## a device with a disk and a moved app is taken out and brought in again, on the lab that is up
+	@python -m tests.faults.removal
