@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,10 +152,16 @@ def parse_cpus(text: str) -> str:
     return text
 
 
+GO = Path("/usr/local/go/bin")
+"""Where Go's own installation puts it; the PATH of a login shell leads there, that of a service as a rule does not."""
+
+
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from `KRAF_LAB_*`; an empty variable counts as unset. Raises SettingsError."""
 
     given = os.environ if environment is None else environment
+    if environment is None and not shutil.which("go") and (GO / "go").exists():
+        os.environ["PATH"] += os.pathsep + str(GO)
 
     def get(name: str, default: str) -> str:
         return given.get(f"KRAF_LAB_{name}", "") or default
