@@ -12,7 +12,7 @@ from typing import Any
 
 from ..cluster.client import Cluster
 from ..cluster.converge import converge
-from ..cluster.kinds import NAMESPACE, POD, SECRET
+from ..cluster.kinds import NAMESPACE, POD, SECRET, SERVICE_ACCOUNT
 from ..core import names
 from ..core.errors import KrafError
 from ..manifests import namespace as manifest
@@ -64,8 +64,10 @@ def is_enforced(cluster: Cluster, image: str, wait: float) -> bool:
         addresses = []
         for device in devices:
             uid = str(uuid.uuid4())
-            wanted = [*manifest.objects(device, uid, pull_secret), pod(device, uid, image)]
-            converge(cluster, wanted, check_mode=False, current={})
+            converge(cluster, manifest.objects(device, uid, pull_secret), check_mode=False, current={})
+            # A namespace takes no pod until a controller has given it this, which can be busy, or starting.
+            cluster.wait(SERVICE_ACCOUNT, "default", names.namespace(device), lambda found: found is not None, wait)
+            converge(cluster, [pod(device, uid, image)], check_mode=False, current={})
         for device in devices:
             found = cluster.wait(POD, "probe", names.namespace(device), _is_ready, wait) or {}
             addresses.append(str(found["status"]["podIP"]))
