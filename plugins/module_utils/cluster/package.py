@@ -57,7 +57,7 @@ def parts() -> Parts:
     Raises:
         KrafError: when the package is missing.
     """
-    if TOP not in sys.modules and importlib.util.find_spec(TOP) is not None:
+    if TOP not in sys.modules:
         try:
             with _stand_ins():
                 return _load(importlib.import_module)

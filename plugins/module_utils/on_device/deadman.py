@@ -127,7 +127,7 @@ def arm(app: str, seconds: int) -> None:
     """Start the timer; it fires after so many seconds, or so many after a reboot, if the record is ``moving`` then."""
     timer = f"kraf-deadman@{app}.timer"
     written = units.write(timer, _TIMER.format(app=app, seconds=seconds))
-    units.want(timer, "timers.target")
+    units.enable(timer, "timers.target")
     # A reload costs a weak device seconds. Only one that systemd still has from before, with other words, needs it.
     if written and units.properties(timer, "NeedDaemonReload")["NeedDaemonReload"] == "yes":
         units.reload_units()
@@ -137,6 +137,6 @@ def arm(app: str, seconds: int) -> None:
 def clear(app: str) -> None:
     """Remove a timer that has nothing to do any more."""
     timer = f"kraf-deadman@{app}.timer"
-    if units.unwant(timer, "timers.target") | units.remove(timer):
+    if units.disable(timer, "timers.target") | units.remove(timer):
         # systemd forgets a unit that has stopped and that nothing wants: no reload while clients are being let through.
         units.stop(timer)

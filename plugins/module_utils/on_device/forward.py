@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import os
 import re
 import time
@@ -95,10 +96,10 @@ def apply_config(hold_limit: float = HOLD_LIMIT) -> bool:
             redirect.apply(redirect.render([one for one in forwards if f":{one.bound} " in loaded], haproxy.USER))
         files.write(store.ETC / "forward.nft", rules)
         files.write(store.ETC / "haproxy.cfg", config)
-        changed |= SERVICE.install()
         if states is None:
             SERVICE.start()
             return True
+        changed |= SERVICE.install()
         if reload:
             SERVICE.reload()
             _wait_loaded(config)
@@ -288,9 +289,14 @@ def _config(forwards: Sequence[Forward]) -> str:
         ipv6 = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").read_text().strip() == "0"
     except OSError:
         ipv6 = False
+    return haproxy.render(forwards, ipv6, _aes())
+
+
+@functools.cache
+def _aes() -> bool:
+    """Whether the processor has instructions for AES. The kernel takes its time to tell, and clients may be held."""
     # "flags" of x86, "Features" of ARM; older Raspberry Pis have no such instructions.
-    aes = bool(re.search(r"^(flags|Features)\s*:.*\baes\b", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
-    return haproxy.render(forwards, ipv6, aes)
+    return bool(re.search(r"^(flags|Features)\s*:.*\baes\b", Path("/proc/cpuinfo").read_text(), re.MULTILINE))
 
 
 @contextlib.contextmanager

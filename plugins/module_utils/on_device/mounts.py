@@ -161,8 +161,7 @@ def absent(name: str, path: str, limit: float) -> None:
         units.start(f"{unit}.automount", timeout=limit)
         why = f"davfs2 ended without having sent everything; pending: {left} files"
         raise KrafError("mount", state.path, why, "See that the server is reachable, then run again", pending=left)
-    if units.enabled(f"{unit}.automount"):
-        units.systemctl("disable", f"{unit}.automount")
+    units.disable(f"{unit}.automount")
     gone = [units.remove(one) for one in davfs.units(state, unit)]
     if any(gone):
         units.reload_units()

@@ -57,20 +57,7 @@ def reload_units() -> None:
     systemctl("daemon-reload")
 
 
-def enable(*names: str) -> bool:
-    """Start at boot; True when one was not so. Asks the links of multi-user.target, no process needed for a no-op."""
-    missing = [name for name in names if not enabled(name)]
-    if missing:
-        systemctl("enable", *missing)
-    return bool(missing)
-
-
-def enabled(name: str, target: str = "multi-user.target") -> bool:
-    """Whether a unit of ours is started at boot."""
-    return (UNITS / f"{target}.wants" / name).is_symlink()
-
-
-def want(name: str, target: str) -> bool:
+def enable(name: str, target: str = "multi-user.target") -> bool:
     """Start a unit with a target, by the link that ``systemctl enable`` makes; True when it was not there.
 
     Without enable's reload: that costs a weak device seconds, and a unit that is not loaded yet is read when it starts.
@@ -78,9 +65,14 @@ def want(name: str, target: str) -> bool:
     return files.link(UNITS / f"{target}.wants" / name, UNITS / name)
 
 
-def unwant(name: str, target: str) -> bool:
+def disable(name: str, target: str = "multi-user.target") -> bool:
     """Take that link away; False when it was not there."""
     return files.remove(UNITS / f"{target}.wants" / name)
+
+
+def enabled(name: str) -> bool:
+    """Whether a unit of ours is started at boot."""
+    return (UNITS / "multi-user.target.wants" / name).is_symlink()
 
 
 def start(*names: str, timeout: float = 60.0) -> None:
