@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import signal
 import subprocess
@@ -22,35 +21,29 @@ from pathlib import Path
 from tests.demo import access
 from tests.lab import settings
 
+from .lab import Lab, command
 from .run import say
 
 HOST = "control1"
 KILLED_AT = ("Make the certificates", "Let etcd listen", "Restart kubelet", "Tell etcd", "Let what speaks")
 """Tasks of role kubernetes that a play is killed in, one after the other."""
-LIMIT = 900.0
-
-
-def lab(*words: str) -> str:
-    """A command of the lab."""
-    argv = [sys.executable, "-m", "tests.lab", *words]
-    return subprocess.run(argv, cwd=access.ROOT, check=True, capture_output=True, text=True, timeout=300).stdout
 
 
 def give(was: str, address: str) -> None:
     """The host goes down, and comes up with another address; the site's names say so."""
     container = f"{access.LAB.name}-{HOST}"
-    lab("docker", "network", "disconnect", access.LAB.name, container)
-    lab("docker", "network", "connect", "--ip", address, access.LAB.name, container)
-    lab("docker", "restart", container)
+    command("docker", "network", "disconnect", access.LAB.name, container)
+    command("docker", "network", "connect", "--ip", address, access.LAB.name, container)
+    command("docker", "restart", container)
     # The lab's own lines, which stand for the site's DNS. Those of the collection carry its name.
     edit = rf"sed -E '/kraf[.]edge/!s/^{re.escape(was)}(\s+{HOST})/{address}\1/' /etc/hosts >/tmp/hosts"
     edit += " && cat /tmp/hosts >/etc/hosts"
     for host in access.LAB.hosts:
-        lab("docker", "exec", f"{access.LAB.name}-{host.name}", "sh", "-c", edit)
+        command("docker", "exec", f"{access.LAB.name}-{host.name}", "sh", "-c", edit)
     end = time.monotonic() + 120
     while True:
         try:
-            lab("docker", "exec", container, "sh", "-c", "docker info >/dev/null && systemctl is-active kubelet")
+            command("docker", "exec", container, "sh", "-c", "docker info >/dev/null && systemctl is-active kubelet")
             return
         except subprocess.CalledProcessError:
             if time.monotonic() > end:
@@ -58,40 +51,10 @@ def give(was: str, address: str) -> None:
             time.sleep(1)
 
 
-class Plays:
-    """Playbooks with an inventory in which the host has this address."""
-
-    def __init__(self, address: str, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self.moved = folder / "moved.json"
-        self.moved.write_text(json.dumps({"kraf_control": {"hosts": {HOST: {"ansible_host": address}}}}))
-
-    def run(self, playbook: str, log: str, killed_at: str = "") -> tuple[int, str]:
-        """Exit status and output; with ``killed_at``, the whole play is killed once it has begun that task."""
-        path = self.folder / f"{log}.log"
-        argv = ["ansible-playbook", "-i", str(access.INVENTORY), "-i", str(self.moved), playbook]
-        environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
-        environment.pop("ANSIBLE_CONFIG", None)
-        with path.open("wb") as stream:
-            play = subprocess.Popen(
-                argv, cwd=access.ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
-            )
-        end = time.monotonic() + LIMIT
-        while play.poll() is None:
-            begun = killed_at and re.search(rf"^TASK .*: {re.escape(killed_at)}", path.read_text(), re.MULTILINE)
-            if begun or time.monotonic() > end:
-                time.sleep(0.5)
-                os.killpg(play.pid, signal.SIGKILL)
-                play.wait()
-            time.sleep(0.1)
-        return play.returncode, path.read_text(errors="replace")
-
-
 def look(address: str) -> list[str]:
     """What is wrong with the cluster."""
     kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
-    found = lab(
+    found = command(
         *("docker", "exec", f"{access.LAB.name}-{HOST}", "sh", "-c"),
         f"{kubectl} get nodes,endpoints,pods --all-namespaces -o json; ls /etc/kubernetes",
     )
@@ -114,25 +77,29 @@ def move(was: str, address: str, folder: Path, kills: tuple[str, ...]) -> list[s
     """Give the host the address, and let the playbooks find it so."""
     say(f"{HOST}: {was} -> {address}")
     give(was, address)
-    plays = Plays(address, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    moved = folder / "moved.json"
+    moved.write_text(json.dumps({"kraf_control": {"hosts": {HOST: {"ansible_host": address}}}}))
+    lab = Lab(access.INVENTORY, folder, moved)
     wrong: list[str] = []
-    rc, said = plays.run("kraf.edge.cluster", "refused")
+    rc, said = lab.play("kraf.edge.cluster", "refused"), lab.output("refused")
     if rc == 0 or "run playbook control_address" not in said or was not in said:
         wrong.append(f"cluster ended with {rc} and does not name the playbook that helps:\n{said[-1500:]}")
     for number, task in enumerate(kills):
-        rc, said = plays.run("kraf.edge.control_address", f"killed-{number}", task)
+        log = f"killed-{number}"
+        rc = lab.play("kraf.edge.control_address", log, killed_in=task)
         say(f"  killed in {task!r}")
         if rc != -signal.SIGKILL:
-            wrong.append(f"the play was to be killed in {task!r} and ended with {rc}:\n{said[-1500:]}")
+            wrong.append(f"the play was to be killed in {task!r} and ended with {rc}:\n{lab.said(log)}")
     begin = time.monotonic()
-    rc, said = plays.run("kraf.edge.control_address", "moved")
+    rc = lab.play("kraf.edge.control_address", "moved")
     say(f"  control_address ended with {rc} after {time.monotonic() - begin:.0f} s")
     if rc:
-        return [*wrong, f"control_address ended with {rc}:\n{said[-3000:]}"]
-    rc, said = plays.run("kraf.edge.control_address", "again")
-    changed = sum(map(int, re.findall(r"changed=(\d+)", said)))
+        return [*wrong, f"control_address ended with {rc}:\n{lab.said('moved', 30)}"]
+    rc = lab.play("kraf.edge.control_address", "again")
+    changed = sum(map(int, re.findall(r"changed=(\d+)", lab.output("again"))))
     if rc or changed:
-        wrong.append(f"a second run ended with {rc} and changed {changed}:\n{said[-3000:]}")
+        wrong.append(f"a second run ended with {rc} and changed {changed}:\n{lab.said('again', 30)}")
     return wrong + look(address)
 
 

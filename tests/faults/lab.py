@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,21 +62,37 @@ class Side:
     left: list[str] = field(default_factory=list)
 
 
+def command(*words: str) -> str:
+    """A command of the lab; its output."""
+    argv = [sys.executable, "-m", "tests.lab", *words]
+    return subprocess.run(argv, cwd=access.ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
+
+
 class Lab:
     """A lab that is up.
 
     Args:
         inventory: of its hosts.
         logs: folder for the output of playbooks.
+        more: an inventory of which the values come before the first one's.
     """
 
-    def __init__(self, inventory: Path, logs: Path) -> None:
-        self.inventory, self.logs = inventory, logs
+    def __init__(self, inventory: Path, logs: Path, more: Path | None = None) -> None:
+        self.inventories, self.logs = [inventory, more] if more else [inventory], logs
         self.address = access.address(DEVICE)
 
-    def play(self, playbook: str, log: str, fault: str = "", **variables: Any) -> int:
-        """Run a playbook in a session of its own; its exit status, -9 when it was killed. Nothing of it is left."""
-        argv = ["ansible-playbook", "-i", str(self.inventory), playbook, "-e", json.dumps(variables)]
+    def play(self, playbook: str, log: str, fault: str = "", killed_in: str = "", **variables: Any) -> int:
+        """Run a playbook in a session of its own; its exit status, -9 when it was killed. Nothing of it is left.
+
+        Args:
+            playbook: its name or path.
+            log: name of the file for its output.
+            fault: moment of a migration at which it kills itself.
+            killed_in: task, by the beginning of its name, in which it is killed.
+            variables: its inputs.
+        """
+        inventories = [word for one in self.inventories for word in ("-i", str(one))]
+        argv = ["ansible-playbook", *inventories, playbook, "-e", json.dumps(variables)]
         environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "KRAF_FAULT": fault}
         # Where a play starts the harness, its own settings are not meant for this one.
         environment.pop("ANSIBLE_CONFIG", None)
@@ -85,6 +102,9 @@ class Lab:
                 argv, cwd=access.ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
             )
             try:
+                if killed_in:
+                    self._begun(play, log, killed_in)
+                    play.kill()
                 return play.wait(LIMIT)
             except subprocess.TimeoutExpired:
                 return 124
@@ -92,22 +112,34 @@ class Lab:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(play.pid, signal.SIGKILL)
 
+    def _begun(self, play: subprocess.Popen[bytes], log: str, task: str) -> None:
+        """Return half a second after the task has begun, or when the play has ended."""
+        begun = re.compile(rf"^TASK .*: {re.escape(task)}", re.MULTILINE)
+        end = time.monotonic() + LIMIT
+        while play.poll() is None and not begun.search(self.output(log)):
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired(play.args, LIMIT)
+            time.sleep(0.1)
+        time.sleep(0.5)
+
+    def output(self, log: str) -> str:
+        """A playbook's output."""
+        return (self.logs / f"{log}.log").read_text(errors="replace")
+
     def move(self, app: App, to: str, log: str, fault: str = "") -> int:
         """Run the playbook that moves an app."""
         return self.play("kraf.edge.migrate", log, fault, kraf_apps=[f"{DEVICE}/{app.name}"], kraf_to=to)
 
     def said(self, log: str, lines: int = 12) -> str:
         """Last lines of a playbook's output."""
-        return "\n".join((self.logs / f"{log}.log").read_text(errors="replace").strip().splitlines()[-lines:])
+        return "\n".join(self.output(log).strip().splitlines()[-lines:])
 
     def deploy(self, app: App) -> None:
         """Run the app on its device, register it, put its forward in front of it."""
         name = f"docker.io/kraf/ledger:{steps.digest(FOLDER)}"
         registry = access.registry_ref("").rstrip("/")
         if not images.image_served(registry, name):
-            subprocess.run(
-                [sys.executable, "-m", "tests.lab", "publish", name, str(FOLDER)], cwd=access.ROOT, check=True
-            )
+            command("publish", name, str(FOLDER))
         rc = self.play(
             str(PLAY),
             f"deploy-{app.name}",
@@ -160,13 +192,7 @@ class Lab:
 
     def power_cut(self) -> None:
         """The device loses its power and gets it again."""
-        name = f"{access.LAB.name}-{DEVICE}"
-        subprocess.run(
-            [sys.executable, "-m", "tests.lab", "docker", "restart", "-t", "0", name],
-            cwd=access.ROOT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        command("docker", "restart", "-t", "0", f"{access.LAB.name}-{DEVICE}")
         end = time.monotonic() + 180
         while True:
             try:

@@ -192,8 +192,8 @@ def main() -> int:
     patterns = given.only or ["*"]
     chosen = [case for case in cases() if any(fnmatch.fnmatchcase(case.name, one) for one in patterns)]
     if given.short:
-        chosen = [case for case in chosen if not case.cut and case.faults[0] in SHORT[case.app.name, case.to]]
-        chosen = [case for case in chosen if len(case.faults) == 1]
+        short = {(*way, (fault,), False) for way, faults in SHORT.items() for fault in faults}
+        chosen = [case for case in chosen if (case.app.name, case.to, case.faults, case.cut) in short]
     chosen = chosen[part - 1 :: parts]
     if given.list:
         sys.stdout.writelines(f"{case.name}\n" for case in chosen)

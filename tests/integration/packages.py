@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
+
+from tests.lab import machine
 
 FILES = {
     "haproxy": "haproxy",
@@ -42,8 +43,5 @@ def install() -> None:
     if not wanted:
         return
     assert os.geteuid() == 0, f"these tests need: apt-get install {' '.join(wanted)}"
-    for step in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *wanted]):
-        # RUNLEVEL=1 is how invoke-rc.d is told to start nothing.
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        subprocess.run(["apt-get", "-o", "DPkg::Lock::Timeout=300", *step], check=True, env=environment)
+    machine.install(wanted)
     assert not missing(), f"apt-get has installed {wanted}, but {missing()} are not there"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from .settings import Settings
@@ -97,10 +99,18 @@ def install_tools(changes: Changes) -> None:
     say(f"install {' '.join(missing)}")
     for package in missing:
         changes.add("package", package)
+    install(missing)
+
+
+def install(packages: Sequence[str]) -> None:
+    """Installs Debian packages, and starts none of their services."""
+    # RUNLEVEL=1 is how invoke-rc.d is told to start nothing.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     # An interrupted run may have left dpkg half-way, or still at work.
-    run(["dpkg", "--configure", "-a"])
-    run(["apt-get", "update", "-q"])
-    run(["apt-get", "install", "-y", "-q", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends", *missing])
+    run(["dpkg", "--configure", "-a"], env=environment)
+    run(["apt-get", "update", "-q"], env=environment)
+    argv = ["apt-get", "install", "-y", "-q", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends", *packages]
+    run(argv, env=environment)
 
 
 def _rules(settings: Settings) -> list[tuple[str, ...]]:

@@ -157,7 +157,7 @@ async def ask(port: int, address: str = "127.0.0.1") -> str:
 
 
 def get(port: int, address: str = "127.0.0.1") -> str:
-    return asyncio.run(asyncio.wait_for(ask(port, address), 60))
+    return asyncio.run(asyncio.wait_for(ask(port, address), 20))
 
 
 DOOR = """
