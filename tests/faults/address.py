@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.demo import access
 from tests.lab import settings
 
-from .lab import Lab, command
+from .lab import Lab, begun, command
 from .run import say
 
 HOST = "control1"
@@ -87,7 +87,7 @@ def move(was: str, address: str, folder: Path, kills: tuple[str, ...]) -> list[s
         wrong.append(f"cluster ended with {rc} and does not name the playbook that helps:\n{said[-1500:]}")
     for number, task in enumerate(kills):
         log = f"killed-{number}"
-        rc = lab.play("kraf.edge.control_address", log, killed_in=task)
+        rc = lab.play("kraf.edge.control_address", log, killed=begun(task))
         say(f"  killed in {task!r}")
         if rc != -signal.SIGKILL:
             wrong.append(f"the play was to be killed in {task!r} and ended with {rc}:\n{lab.said(log)}")

@@ -1,4 +1,4 @@
-.PHONY: faults faults-address faults-removal
+.PHONY: faults faults-address faults-removal faults-plays
 
 faults: setup ## the play killed before and after each step of a migration, on the lab that is up; FAULTS='--only ... --shard i/n'
 	@python -m tests.faults.run $(FAULTS)
@@ -8,3 +8,6 @@ faults-address: setup ## the control plane host gets another address, and its ow
 
 faults-removal: setup ## a device with a disk and a moved app is taken out and brought in again, on the lab that is up
 	@python -m tests.faults.removal
+
+faults-plays: setup ## every other playbook killed again and again on its way, from bare hosts and back, on a new lab
+	@python -m tests.faults.plays $(FAULTS)

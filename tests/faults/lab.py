@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,21 @@ def command(*words: str) -> str:
     return subprocess.run(argv, cwd=access.ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
 
 
+def begun(task: str) -> Callable[[str], bool]:
+    """Whether a play has come to a task, by the beginning of its name."""
+    found = re.compile(rf"^TASK .*: {re.escape(task)}", re.MULTILINE)
+    return lambda output: bool(found.search(output))
+
+
+def changed(times: int) -> Callable[[str], bool]:
+    """Whether a play has changed hosts so often."""
+    return lambda output: len(CHANGED.findall(output)) >= times
+
+
+CHANGED = re.compile(r"^changed: ", re.MULTILINE)
+"""A line of a play's output that tells of a change."""
+
+
 class Lab:
     """A lab that is up.
 
@@ -81,14 +96,16 @@ class Lab:
         self.inventories, self.logs = [inventory, more] if more else [inventory], logs
         self.address = access.address(DEVICE)
 
-    def play(self, playbook: str, log: str, fault: str = "", killed_in: str = "", **variables: Any) -> int:
+    def play(
+        self, playbook: str, log: str, fault: str = "", killed: Callable[[str], bool] | None = None, **variables: Any
+    ) -> int:
         """Run a playbook in a session of its own; its exit status, -9 when it was killed. Nothing of it is left.
 
         Args:
             playbook: its name or path.
             log: name of the file for its output.
             fault: moment of a migration at which it kills itself.
-            killed_in: task, by the beginning of its name, in which it is killed.
+            killed: it is killed half a second after this is true of its output.
             variables: its inputs.
         """
         inventories = [word for one in self.inventories for word in ("-i", str(one))]
@@ -102,8 +119,8 @@ class Lab:
                 argv, cwd=access.ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
             )
             try:
-                if killed_in:
-                    self._begun(play, log, killed_in)
+                if killed is not None:
+                    self._until(play, log, killed)
                     play.kill()
                 return play.wait(LIMIT)
             except subprocess.TimeoutExpired:
@@ -112,11 +129,10 @@ class Lab:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(play.pid, signal.SIGKILL)
 
-    def _begun(self, play: subprocess.Popen[bytes], log: str, task: str) -> None:
-        """Return half a second after the task has begun, or when the play has ended."""
-        begun = re.compile(rf"^TASK .*: {re.escape(task)}", re.MULTILINE)
+    def _until(self, play: subprocess.Popen[bytes], log: str, reached: Callable[[str], bool]) -> None:
+        """Return half a second after its output is such, or when the play has ended."""
         end = time.monotonic() + LIMIT
-        while play.poll() is None and not begun.search(self.output(log)):
+        while play.poll() is None and not reached(self.output(log)):
             if time.monotonic() > end:
                 raise subprocess.TimeoutExpired(play.args, LIMIT)
             time.sleep(0.1)

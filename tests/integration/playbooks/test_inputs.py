@@ -85,6 +85,8 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("migrate", {"kraf_apps": "pi1/x", "kraf_to": "edge"}, "The catalog has no app pi1/x"),
     ("reset", {}, 'kraf_reset_confirm: "". It must name the cluster'),
     ("reset", {"kraf_reset_confirm": "other"}, 'kraf_reset_confirm: "other". It must name the cluster'),
+    ("reset", {"kraf_catalog": "none.sqlite"}, 'kraf_reset_confirm: "". It must name the cluster'),
+    ("reset", {"kraf_reset_confirm": "kraf", "kraf_catalog": "hosts"}, "something else than a SQLite database"),
 ]
 
 
