@@ -65,14 +65,16 @@ class Export:
         return {**labels(self.device, self.device_uid, volume=self.volume), COMPONENT: "export"}
 
 
-def objects(export: Export, data: Mapping[str, str]) -> list[dict[str, Any]]:
+def objects(export: Export, data: Mapping[str, str], annotations: Mapping[str, str]) -> list[dict[str, Any]]:
     """Everything of an export.
 
     Args:
         export: with its image.
         data: of the Secret, each value in base64: username, password, users, tls.crt, tls.key, ca.crt.
+        annotations: of the Secret.
     """
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": _metadata(export), "type": "Opaque", "data": dict(data)}
+    metadata = {**_metadata(export), "annotations": dict(annotations)}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": dict(data)}
     ports = [
         {"name": name, "port": port, "targetPort": port, "protocol": "TCP"}
         for name, port in (("plain", files.PLAIN_PORT), ("tls", files.TLS_PORT))

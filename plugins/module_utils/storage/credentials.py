@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import secrets
 import string
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..cluster.client import Cluster
@@ -18,36 +20,67 @@ from ..cluster.kinds import SECRET
 from ..core.errors import KrafError
 from ..core.names import SYSTEM_NAMESPACE
 from ..manifests.export import Export
-from ..tls.certificates import Pair, Request, issue
-from ..tls.renewal import needs_renewal
+from ..tls.certificates import Pair, Request, issue, stamp
+from ..tls.renewal import describe, needs_renewal
 
 CA_SECRET = "kraf-ca"  # noqa: S105
 ALPHABET = string.ascii_letters + string.digits
 """Nothing that davfs2's file of secrets, a shell or a URL reads as something else."""
 LENGTH = 40
 RENEW_BEFORE_DAYS = 60
+ACCOUNT = ("username", "password", "users")
+PAIR = ("tls.crt", "tls.key", "ca.crt")
+CHECKED = "kraf.io/certificate-checked"
+GOOD_UNTIL = "kraf.io/certificate-good-until"
+"""A certificate that was checked is known again by its digest: to read it takes longer than all else of an idle run."""
 
 
-def data(cluster: Cluster, export: Export, current: Mapping[str, Any] | None, rotate: bool) -> dict[str, str]:
-    """The Secret's data: what is there stays, unless it is to be rotated, is missing, or ends soon.
+@dataclass(frozen=True)
+class Credentials:
+    """What an export's Secret is to hold: its data, each value in base64, and its annotations."""
+
+    data: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+def wanted(cluster: Cluster, export: Export, current: Mapping[str, Any] | None, rotate: bool) -> Credentials:
+    """The Secret's content: what is there stays, unless it is to be rotated, is missing, or ends soon.
 
     Raises:
         KrafError: when a certificate is needed and there is no service CA.
     """
     found = dict((current or {}).get("data") or {})
+    notes = ((current or {}).get("metadata") or {}).get("annotations") or {}
     if rotate or not (found.get("username") and found.get("password")):
         password = "".join(secrets.choice(ALPHABET) for _character in range(LENGTH))
         found["username"], found["password"] = encode(export.device), encode(password)
     found["users"] = encode(f"{decode(found['username'])}:{decode(found['password'])}\n")
     now = datetime.now(timezone.utc)
     request = Request(export.host, dns_names=(export.host,))
+    checked = {name: str(notes.get(name, "")) for name in (CHECKED, GOOD_UNTIL)}
+    if checked[CHECKED] != _digest(found, request) or checked[GOOD_UNTIL] <= stamp(now):
+        checked = _certified(cluster, export, found, request, now)
+    return Credentials({name: found[name] for name in (*ACCOUNT, *PAIR)}, checked)
+
+
+def _certified(
+    cluster: Cluster, export: Export, found: dict[str, str], request: Request, now: datetime
+) -> dict[str, str]:
+    """Check the certificate in ``found`` and replace it where it must be; the annotations that tell of it."""
     stored = Pair(_raw(found, "tls.crt"), _raw(found, "tls.key"))
     if needs_renewal(stored, Pair(_raw(found, "ca.crt"), b""), request, RENEW_BEFORE_DAYS, now):
         authority = _authority(cluster, export)
-        pair = issue(authority, request, now)
-        for name, value in (("tls.crt", pair.certificate), ("tls.key", pair.key), ("ca.crt", authority.certificate)):
+        stored = issue(authority, request, now)
+        for name, value in zip(PAIR, (stored.certificate, stored.key, authority.certificate)):
             found[name] = base64.b64encode(value).decode()
-    return {name: found[name] for name in ("username", "password", "users", "tls.crt", "tls.key", "ca.crt")}
+    until = describe(stored.certificate).not_after - timedelta(days=RENEW_BEFORE_DAYS)
+    return {CHECKED: _digest(found, request), GOOD_UNTIL: stamp(until)}
+
+
+def _digest(found: Mapping[str, str], request: Request) -> str:
+    """Of the certificate, its key, its CA, and what it was asked to say."""
+    parts = [*(found.get(name, "") for name in PAIR), repr(replace(request, days=0))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _authority(cluster: Cluster, export: Export) -> Pair:

@@ -106,7 +106,8 @@ def _wanted(cluster: Cluster, export: Export, current: dict[str, Object], rotate
             raise KrafError(export.title, None, why, "Create the volume first (module volume)")
         check_owner(claim, export.device, export.device_uid)
     secret = current.get(f"Secret/{export.namespace}/{export.name}")
-    return manifest.objects(export, credentials.data(cluster, export, secret, rotate))
+    wanted = credentials.wanted(cluster, export, secret, rotate)
+    return manifest.objects(export, wanted.data, wanted.annotations)
 
 
 def is_ready(obj: Object | None) -> bool:

@@ -12,7 +12,8 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import NAMESPACE, SECRET, SERVICE, STATEFUL_SET
-from ansible_collections.kraf.edge.plugins.module_utils.tls.certificates import make_ca
+from ansible_collections.kraf.edge.plugins.module_utils.storage import credentials
+from ansible_collections.kraf.edge.plugins.module_utils.tls.certificates import Pair, Request, issue, make_ca
 from ansible_collections.kraf.edge.plugins.modules import export, export_info, volume
 from tests.integration.apiserver import ApiServer
 
@@ -210,3 +211,49 @@ def test_export_info_tells_what_is_served(run_module: Run, served: str) -> None:
     found = run_module(export_info, device=served, query="[?ready].volume")
     assert found["exports"] == [{**made["exports"][0], "device_uid": UID}]
     assert found["selected"] == ["photos"]
+
+
+def put(cluster: Cluster, device: str, content: Object) -> None:
+    cluster.patch(SECRET, "export-photos", f"kraf-{device}", content)
+
+
+@pytest.mark.usefixtures("running")
+def test_a_certificate_that_ends_soon_is_replaced_and_the_account_stays(
+    run_module: Run, cluster: Cluster, served: str
+) -> None:
+    run_module(export, exports=[entry(served)])
+    authority = cluster.get(SECRET, "kraf-ca", "kraf-system")
+    assert authority is not None
+    ca = Pair(*(base64.b64decode(authority["data"][name]) for name in ("tls.crt", "tls.key")))
+    host = f"export-photos.kraf-{served}.svc"
+    ending = issue(ca, Request(host, dns_names=(host,), days=59), datetime.now(timezone.utc))
+    encoded = {
+        name: base64.b64encode(value).decode() for name, value in zip(("tls.crt", "tls.key"), vars(ending).values())
+    }
+    put(cluster, served, {"data": encoded})
+    before = secret(cluster, served)
+    assert run_module(export, exports=[entry(served)])["changed"]
+    after = secret(cluster, served)
+    assert after["tls.crt"] != before["tls.crt"]
+    assert after["password"] == before["password"]
+
+
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize(
+    ("note", "checks"),
+    [({}, 0), ({credentials.GOOD_UNTIL: "2020-01-01T00:00:00Z"}, 1), ({credentials.CHECKED: "x"}, 1)],
+)
+def test_a_certificate_is_read_again_only_when_it_is_another_or_the_time_has_come(
+    run_module: Run, cluster: Cluster, served: str, monkeypatch: pytest.MonkeyPatch, note: Object, checks: int
+) -> None:
+    run_module(export, exports=[entry(served)])
+    put(cluster, served, {"metadata": {"annotations": note}})
+    asked, real = [], credentials.needs_renewal
+    monkeypatch.setattr(credentials, "needs_renewal", lambda *args: asked.append(args) or real(*args))
+    before = secret(cluster, served)
+    assert run_module(export, exports=[entry(served)])["changed"] is bool(checks)
+    assert len(asked) == checks
+    assert secret(cluster, served) == before
+    found = cluster.get(SECRET, "export-photos", f"kraf-{served}")
+    assert found is not None
+    assert found["metadata"]["annotations"][credentials.GOOD_UNTIL] > "2026"

@@ -21,7 +21,7 @@ def by_kind(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def pod(**data: str) -> dict[str, Any]:
-    found: dict[str, Any] = by_kind(export.objects(EXPORT, {**DATA, **data}))["StatefulSet"]["spec"]["template"]
+    found: dict[str, Any] = by_kind(export.objects(EXPORT, {**DATA, **data}, {}))["StatefulSet"]["spec"]["template"]
     return found
 
 
@@ -33,7 +33,7 @@ def pod(**data: str) -> dict[str, Any]:
         ),
         volume.claim(VOLUME, local=True),
         volume.persistent_volume(VOLUME),
-        *export.objects(EXPORT, DATA),
+        *export.objects(EXPORT, DATA, {}),
     ],
     ids=lambda obj: str(obj["kind"]),
 )
