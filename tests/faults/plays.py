@@ -58,7 +58,7 @@ GONE = (
     f"{_KUBECTL} get pv,placements.kraf.io,migrations.kraf.io --all-namespaces -o name"
 )
 JOBS = (
-    Job("cluster", look=HEALTHY),
+    Job("cluster", every=2, look=HEALTHY),
     Job("device", every=2),
     Job("volume", {"kraf_device": DEVICE, "kraf_volume": "photos"}, every=1, look=HEALTHY),
     Job("certificates_renew", forced={"kraf_certificate_days": 3650}, look=HEALTHY),
