@@ -123,7 +123,7 @@ apps:
         - {property: argv, verdict: kept, why: program and arguments as they run}
       requests: 52
       steps:
-        - {step: commit, where: cluster, seconds: 0.02}
+        - {step: commit, where: cluster, seconds: 0.02, requests: 1}
   contains:
     app: {description: The app., type: str, returned: always}
     address: {description: Where clients find it., type: str, returned: success}
@@ -143,5 +143,9 @@ apps:
       elements: dict
       returned: success
     requests: {description: Number of requests to the API server., type: int, returned: success}
-    steps: {description: The steps that were done and their seconds., type: list, elements: dict, returned: success}
+    steps:
+      description: The steps that were done, with their seconds and requests to the API server.
+      type: list
+      elements: dict
+      returned: success
 """

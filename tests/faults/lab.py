@@ -68,6 +68,24 @@ def command(*words: str) -> str:
     return subprocess.run(argv, cwd=access.ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
 
 
+def _sleeps(play: subprocess.Popen[bytes]) -> bool:
+    """Wait until a play sleeps; False when it ended instead."""
+    end = time.monotonic() + LIMIT
+    while play.poll() is None and time.monotonic() < end:
+        if Path(f"/proc/{play.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _wake(play: subprocess.Popen[bytes]) -> None:
+    """Wake a play and its workers, each of which leads a session of its own."""
+    workers = Path(f"/proc/{play.pid}/task/{play.pid}/children").read_text().split()
+    for pid in (*map(int, workers), play.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGCONT)
+
+
 def begun(task: str) -> Callable[[str], bool]:
     """Whether a play has come to a task, by the beginning of its name."""
     found = re.compile(rf"^TASK .*: {re.escape(task)}", re.MULTILINE)
@@ -97,14 +115,21 @@ class Lab:
         self.address = access.address(DEVICE)
 
     def play(
-        self, playbook: str, log: str, fault: str = "", killed: Callable[[str], bool] | None = None, **variables: Any
+        self,
+        playbook: str,
+        log: str,
+        fault: str = "",
+        killed: Callable[[str], bool] | None = None,
+        asleep: Callable[[], None] | None = None,
+        **variables: Any,
     ) -> int:
         """Run a playbook in a session of its own; its exit status, -9 when it was killed. Nothing of it is left.
 
         Args:
             playbook: its name or path.
             log: name of the file for its output.
-            fault: moment of a migration at which it kills itself.
+            fault: moment of a migration at which it kills itself, or falls asleep.
+            asleep: called when it has fallen asleep; then it is woken.
             killed: it is killed half a second after this is true of its output.
             variables: its inputs.
         """
@@ -122,6 +147,9 @@ class Lab:
                 if killed is not None:
                     self._until(play, log, killed)
                     play.kill()
+                if asleep is not None and _sleeps(play):
+                    asleep()
+                    _wake(play)
                 return play.wait(LIMIT)
             except subprocess.TimeoutExpired:
                 return 124
@@ -142,9 +170,9 @@ class Lab:
         """A playbook's output."""
         return (self.logs / f"{log}.log").read_text(errors="replace")
 
-    def move(self, app: App, to: str, log: str, fault: str = "") -> int:
+    def move(self, app: App, to: str, log: str, fault: str = "", asleep: Callable[[], None] | None = None) -> int:
         """Run the playbook that moves an app."""
-        return self.play("kraf.edge.migrate", log, fault, kraf_apps=[f"{DEVICE}/{app.name}"], kraf_to=to)
+        return self.play("kraf.edge.migrate", log, fault, asleep=asleep, kraf_apps=[f"{DEVICE}/{app.name}"], kraf_to=to)
 
     def said(self, log: str, lines: int = 12) -> str:
         """Last lines of a playbook's output."""

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, kraf.edge contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kills the whole play before and after each step of a migration, in each direction, runs it again, and looks.
+"""Kills the whole play before, within and after each step of a migration, or takes something from it that it needs,
+in each direction, runs it again, and looks.
 
 After the second run the app runs on exactly one side, every number that a client was told to be stored is in its log,
 and nothing of the first run is left: no mover, workload, container, timer, unit or holder of the lock. The lab has to
@@ -12,6 +13,7 @@ run again, so that an interrupted run goes on.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fnmatch
 import json
 import sys
@@ -25,10 +27,13 @@ from typing import Any
 from tests.demo import access
 
 from .lab import DEVICE, OTHER, App, Lab, both, problems, wait_until_alone
+from .taken import Scene, small_disk, taken
 from .writer import Writer, complaints
 
 LEDGER = App("ledger", 8020, data=("/data",))
 ECHO = App("echo", 8021, overlap=True)
+BRIM = App("brim", 8022, data=("/data",))
+"""Its data are on a small disk, which can be filled."""
 STEPS: dict[tuple[str, str], tuple[str, ...]] = {
     ("ledger", "edge"): (
         *("describe", "prepare", "hold", "stop", "copy", "compare", "commit", "start", "ready", "release", "confirm"),
@@ -47,6 +52,27 @@ CUTS = {
     "device": {"after:hold": True, "after:commit": False},
 }
 """After these the device loses its power as well; whether it then gives clients back to the owner all by itself."""
+TAKEN: dict[str, dict[str, tuple[str, ...]]] = {
+    "edge": {
+        "api": ("before:prepare", "after:hold", "after:compare", "after:commit", "after:release"),
+        "registry": ("before:prepare", "after:commit"),
+        "node": ("after:prepare", "after:hold", "after:commit", "after:start"),
+        "network": ("after:prepare", "after:hold", "after:stop", "after:commit", "after:release"),
+        "reboot": ("after:prepare", "after:hold", "after:compare", "after:start"),
+        "sleeper": ("after:describe", "after:prepare", "after:hold", "after:compare", "after:commit", "after:start"),
+        "rival": ("after:describe", "after:stop"),
+    },
+    "device": {
+        "api": ("before:prepare", "after:hold", "after:stop", "after:compare", "after:commit", "after:release"),
+        "registry": ("before:prepare",),
+        "node": ("before:prepare", "after:hold", "after:stop", "after:commit"),
+        "network": ("after:prepare", "after:hold", "after:stop", "after:commit", "after:release"),
+        "reboot": ("after:prepare", "after:hold", "after:compare", "after:start"),
+        "sleeper": ("after:describe", "after:prepare", "after:hold", "after:compare", "after:commit", "after:start"),
+        "rival": ("after:describe", "after:stop"),
+    },
+}
+"""When something is taken away while the play sleeps; "sleeper" and "rival" are another operator's run."""
 SHORT = {
     ("ledger", "edge"): ("after:prepare", "after:stop", "before:commit", "after:commit"),
     ("ledger", "device"): ("after:stop", "after:compare", "after:commit", "before:release"),
@@ -61,18 +87,21 @@ ALONE = 400.0
 @dataclass(frozen=True)
 class Case:
     """One case: the app, the side it is to go to, and the moments at which one play after the other is killed; whether
-    the power is cut then, and whether the device has to help itself before anybody comes back."""
+    the power is cut then, and whether the device has to help itself before anybody comes back. Where something is
+    taken, the play is not killed: it sleeps at the moment, and goes on without it."""
 
     app: App
     to: str
     faults: tuple[str, ...]
     cut: bool = False
     alone: bool = False
+    taken: str = ""
 
     @property
     def name(self) -> str:
         """As ``--only`` and the table have it."""
-        return f"{self.app.name}-to-{self.to}/{'+'.join(self.faults)}{'+power' if self.cut else ''}"
+        more = f"{'+power' if self.cut else ''}{f'+{self.taken}' if self.taken else ''}"
+        return f"{self.app.name}-to-{self.to}/{'+'.join(self.faults)}{more}"
 
 
 @dataclass
@@ -91,15 +120,15 @@ class Outcome:
 def cases() -> list[Case]:
     """All of them, the directions alternating, so that each begins where the one before has ended."""
     found: list[Case] = []
-    for app in (LEDGER, ECHO):
+    for app in (LEDGER, ECHO, BRIM):
         ways = [list(_cases(app, to)) for to in ("edge", "device")]
         found += [case for pair in zip_longest(*ways) for case in pair if case]
     return found
 
 
 def _cases(app: App, to: str) -> Iterator[Case]:
-    for step in STEPS[app.name, to]:
-        for when in ("before", "after"):
+    for step in STEPS.get((app.name, to), ()):
+        for when in ("before", "within", "after"):
             yield Case(app, to, (f"{when}:{step}",))
     if app is LEDGER:
         for first in TWICE:
@@ -107,6 +136,11 @@ def _cases(app: App, to: str) -> Iterator[Case]:
             yield Case(app, to, (first, "after:settle"))
         for first, alone in CUTS[to].items():
             yield Case(app, to, (first,), True, alone)
+        for taken, moments in TAKEN[to].items():
+            for moment in moments:
+                yield Case(app, to, (moment,), taken=taken)
+    if app is BRIM:
+        yield Case(app, to, ("before:prepare",), taken="space-device" if to == "device" else "space-edge")
 
 
 def attempt(lab: Lab, case: Case) -> Outcome:
@@ -122,7 +156,9 @@ def attempt(lab: Lab, case: Case) -> Outcome:
         if not writer.written(3, 60):
             outcome.wrong.append("the app does not answer its client before the case begins")
             return outcome
-        for number, fault in enumerate(case.faults):
+        if case.taken:
+            _without(lab, case, log, outcome)
+        for number, fault in enumerate(() if case.taken else case.faults):
             rc = lab.move(app, case.to, f"{log}.{number + 1}", fault)
             if rc != -9:
                 outcome.wrong.append(
@@ -151,6 +187,18 @@ def attempt(lab: Lab, case: Case) -> Outcome:
     return outcome
 
 
+def _without(lab: Lab, case: Case, log: str, outcome: Outcome) -> None:
+    """A run that loses something on its way."""
+    scene = Scene(lab, case.app, case.to, log)
+    with taken(scene, case.taken) as take:
+        rc = lab.move(case.app, case.to, f"{log}.1", f"{case.faults[0]}:STOP", take)
+    outcome.wrong += scene.wrong
+    side = wait_until_alone(lab, case.app, 5)
+    outcome.between = f"ended with {rc}, {side.placement.get('owner', '-')}, {side.device.get('phase', '-')}"
+    if both(side):
+        outcome.wrong.append(f"without {case.taken} the app runs on both sides")
+
+
 def _first(lab: Lab, app: App) -> int:
     if not app.data:
         return 1
@@ -162,10 +210,10 @@ def table(known: dict[str, dict[str, Any]]) -> str:
     """Steps against faults, for each app and direction."""
     lines = []
     for (name, to), steps in STEPS.items():
-        lines.append(f"{name} to {to:<8}{'before':<12}{'after':<12}")
+        lines.append(f"{name} to {to:<8}{'before':<12}{'within':<12}{'after':<12}")
         for step in steps:
-            marks = [_mark(known.get(f"{name}-to-{to}/{when}:{step}")) for when in ("before", "after")]
-            lines.append(f"  {step:<16}{marks[0]:<12}{marks[1]:<12}")
+            marks = [_mark(known.get(f"{name}-to-{to}/{when}:{step}")) for when in ("before", "within", "after")]
+            lines.append(f"  {step:<16}{marks[0]:<12}{marks[1]:<12}{marks[2]:<12}")
         more = [key for key in known if key.startswith(f"{name}-to-{to}/") and "+" in key]
         lines += [f"  {key.partition('/')[2]:<30}{_mark(known[key])}" for key in more]
     return "\n".join(lines)
@@ -205,10 +253,13 @@ def main() -> int:
     known: dict[str, dict[str, Any]] = json.loads(results.read_text()) if results.exists() else {}
     lab = Lab(given.inventory.resolve(), folder / "faults")
     todo = [case for case in chosen if given.again or case.name not in known or known[case.name]["wrong"]]
-    for app in dict.fromkeys(case.app for case in todo):
-        lab.deploy(app)
+    deployed: set[App] = set()
     for number, case in enumerate(todo, 1):
-        outcome = attempt(lab, case)
+        with small_disk() if case.app is BRIM else contextlib.nullcontext():
+            if case.app not in deployed:
+                lab.deploy(case.app)
+                deployed.add(case.app)
+            outcome = attempt(lab, case)
         known[case.name] = asdict(outcome)
         results.write_text(json.dumps(known, indent=1))
         mark = _mark(known[case.name])

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -20,15 +18,12 @@ from ..migration import table
 from ..migration.table import Step
 from ..migration.world import HELD, READY, World
 from ..storage import namespaces
-from . import reading
+from . import fault, reading
 from .edge import Edge
 from .job import Job
 from .lease import Lease
 from .records import DONE, FAILED, UNDONE, Records
 from .steps import Steps
-
-FAULT = "KRAF_FAULT"
-"""Names a moment, ``before:STEP`` or ``after:STEP``, at which the fault harness has the whole play killed."""
 
 
 class Walk:
@@ -139,17 +134,15 @@ class Walk:
     def _walk(self, steps: Sequence[Step]) -> None:
         for step in steps:
             self.lease.check()
-            _die("before", step)
-            with self._timed(step):
+            with fault.around(step), self._timed(step):
                 self.steps.perform[step]()
-            _die("after", step)
 
     @contextlib.contextmanager
     def _timed(self, step: Step, told: bool = True) -> Iterator[None]:
-        begin = time.monotonic()
+        begin, before = time.monotonic(), self.job.cluster.requests
         yield
-        seconds = round(time.monotonic() - begin, 3)
-        self.done.append({"step": step.name, "where": step.where, "seconds": seconds})
+        seconds, requests = round(time.monotonic() - begin, 3), self.job.cluster.requests - before
+        self.done.append({"step": step.name, "where": step.where, "seconds": seconds, "requests": requests})
         if told:
             self._say(f"{step.name:<10} {seconds:7.2f} s  {step.does}")
 
@@ -205,10 +198,3 @@ class Walk:
         if plan is not None:
             report["plan"] = plan
         return report
-
-
-def _die(when: str, step: Step) -> None:
-    if os.environ.get(FAULT) == f"{when}:{step.name}":
-        # A worker of Ansible leads its own session: the play is its parent.
-        os.kill(os.getppid(), signal.SIGKILL)
-        os.killpg(os.getpgrp(), signal.SIGKILL)
