@@ -197,6 +197,11 @@ aside:
   type: list
   elements: str
   sample: []
+copied_bytes:
+  description: What copies of the data sent over the line, before clients waited and meanwhile.
+  returned: when data moved
+  type: dict
+  sample: {first: 51234, held: 2048}
 held_seconds:
   description: How long clients waited, in seconds.
   returned: when clients were held

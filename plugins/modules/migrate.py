@@ -114,6 +114,7 @@ apps:
     - address: pi1:8000
       app: pi1/faces
       changed: true
+      copied_bytes: {first: 51234, held: 2048}
       clock: {armed: 0.9, held: 1.0, halted: 1.6, verified: 2.1, committed: 2.6, answers: 4.2, released: 4.3}
       epoch: 2
       held_seconds: 3.3
@@ -132,6 +133,10 @@ apps:
       description: When each part on the device was done, in seconds since its part began.
       type: dict
       returned: when clients were held
+    copied_bytes:
+      description: What copies of the data sent over the line, before clients waited (C(first)) and meanwhile (C(held)).
+      type: dict
+      returned: when data moved
     epoch: {description: Number of the ownership., type: int, returned: success}
     held_seconds: {description: How long clients waited., type: float, returned: success}
     image: {description: What it runs from at the edge., type: str, returned: success}

@@ -24,7 +24,6 @@ from tests.demo import access
 from .lab import CHANGED, CONTROL, DEVICE, Lab, changed, command
 from .run import say
 
-CLUSTER = "kraf"
 RUNS = 80
 """More runs than this come to no end."""
 
@@ -68,7 +67,7 @@ JOBS = (
         every=1,
         look=GONE,
     ),
-    Job("reset", {"kraf_reset_confirm": CLUSTER}, every=2),
+    Job("reset", {"kraf_reset_confirm": access.LAB.name}, every=2),
 )
 
 PASSING = (

@@ -102,6 +102,41 @@ done
 """
 """Removes all trees but the good one."""
 
+_TUPLES = "-printf '%i %s %T@ %C@ %P\\0'"
+REMEMBER = f"""\
+set -eu
+export LC_ALL=C
+mkdir -p {ROOT}/.kraf
+rm -f {ROOT}/.kraf/changed-* {BOX}/before-*
+case $(stat -f -c %T {ROOT}) in ext2/ext3|xfs|btrfs|f2fs|overlayfs) ;; *) exit 0 ;; esac
+sync -f {ROOT}
+sure=$(($(date +%s) - 1))
+for dir in {ROOT}/$1/*/; do
+  name=$(basename "$dir")
+  find "$dir" -type f ! -newerct "@$sure" {_TUPLES} | sort -z >{BOX}/before-"$name"
+done
+"""
+"""Writes down inode, size and times of the files of tree $1 before they are copied; racy ones are left out."""
+
+CHANGED = f"""\
+set -eu
+export LC_ALL=C
+sync -f {ROOT}
+text=
+for dir in {ROOT}/$1/*/; do
+  name=$(basename "$dir")
+  [ -e {BOX}/before-"$name" ] || continue
+  find "$dir" -type f {_TUPLES} | sort -z >{BOX}/now
+  list={ROOT}/.kraf/changed-$name
+  comm -z -13 {BOX}/before-"$name" {BOX}/now | sed -z 's/^[^ ]* [^ ]* [^ ]* [^ ]* //' >"$list"
+  where=
+  if [ -s "$list" ]; then where=":/.kraf/changed-$name"; fi
+  text="$text${{text:+, }}\\"$name\\": \\"$where\\""
+done
+text="{{$text}}"
+"""
+"""Lists the files of tree $1 that may have changed since; leaves in $text where the lists lie, by name, as JSON."""
+
 THERE, WAITING = "there", "waiting"
 
 

@@ -13,14 +13,15 @@ read both sides.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.errors import KrafError
-from . import deadman, docker, door, forward, placement, tree
+from . import deadman, docker, door, forward, manifest, placement, tree
 from .placement import DEVICE, EDGE, IDLE, MOVING, READY, Record
 
 ANY = ("", "0.0.0.0", "::")  # noqa: S104
@@ -157,8 +158,8 @@ class Clock:
         self.at[name] = round(time.monotonic() - self.begin, 3)
 
 
-def _await(task: Task, box: door.Box, name: str, limit: float) -> None:
-    """Wait for the controller's word.
+def _await(task: Task, box: door.Box, name: str, limit: float) -> str:
+    """Wait for the controller's word; what it said with it.
 
     Raises:
         KrafError: when it calls the migration off, or says nothing.
@@ -166,6 +167,7 @@ def _await(task: Task, box: door.Box, name: str, limit: float) -> None:
     found, why = box.wait([name, "aborted"], limit)
     if found == "aborted":
         raise KrafError("migration", task.app, why or "the controller called it off")
+    return why
 
 
 def _disarm(task: Task, box: door.Box, record: Record) -> Record:
@@ -206,8 +208,12 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
             pairs = tree.to_edge(task.data, task.remote, task.epoch + 1, task.good_tree)
         else:
             pairs = tree.to_device(record.data, task.remote, task.good_tree, task.epoch + 1)
+        # Before the first copy reads anything: what changes from now on is read again.
+        seen = {name: manifest.make(folder) for name, folder in task.data} if to == EDGE else {}
+        copied = {"first": 0, "held": 0}
         if pairs:
-            tree.first(task.app, task.epoch, pairs, task.remote, task.copy_limit)
+            tell = _progress(box, clock)
+            copied["first"] = tree.first(task.app, task.epoch, pairs, task.remote, task.copy_limit, tell).bytes
         with door.sessions(led.relay, len(task.doors) if to == EDGE else 0):
             deadman.install()
             clock.mark("prepared")
@@ -230,11 +236,12 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
                 docker.stop(record.container_id, found.stop_timeout)
                 clock.mark("halted")
                 box.put("halted")
+                changes = _changes(task, seen)
             else:
-                _await(task, box, "stopped", task.limit)
+                changes = dict(json.loads(_await(task, box, "stopped", task.limit) or "{}"))
                 clock.mark("halted")
             if pairs:
-                _copy(task, record, pairs, clock)
+                copied["held"] = _copy(task, record, pairs, changes, clock)
             record = _disarm(task, box, record)
         except BaseException:
             deadman.restore(record)
@@ -252,22 +259,41 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         clock.mark("released")
         record = placement.save(replace(record, owner=to, epoch=task.epoch + 1, phase=IDLE))
         box.put("answers")
-        return _finish(task, record, clock, {"cut": drained.cut, "ended": drained.ended})
+        more = {"cut": drained.cut, "ended": drained.ended, "copied_bytes": copied}
+        return _finish(task, record, clock, more)
 
 
-def _copy(task: Task, record: Record, pairs: Sequence[tree.Pair], clock: Clock) -> None:
-    """What changed since the first copy; what is on the device is durable before it is read, or once it is whole."""
-    folders = [folder for _name, folder in record.data]
-    if record.to == EDGE:
-        for folder in folders:
-            tree.durable(folder)
-    tree.final(task.app, pairs, task.remote, task.copy_limit)
+def _progress(box: door.Box, clock: Clock) -> tree.Tell:
+    """Tells the controller how far the first copy is: bytes done, and seconds since this part began."""
+
+    def tell(done: int) -> None:
+        # A box that cannot be reached now is no reason to end a copy; rsync has a connection of its own.
+        with contextlib.suppress(KrafError):
+            box.put("progress", f"{done} {time.monotonic() - clock.begin:.1f}")
+
+    return tell
+
+
+def _changes(task: Task, seen: Mapping[str, manifest.Manifest]) -> dict[str, str]:
+    """Lists of the files that have to be read again, now that nothing writes any more, by the directory's name."""
+    lists = {}
+    for name, folder in task.data:
+        paths = manifest.changed(folder, seen[name])
+        if paths is not None:
+            lists[name] = tree.listed(task.app, name, paths) if paths else ""
+    return lists
+
+
+def _copy(task: Task, record: Record, pairs: Sequence[tree.Pair], changes: tree.Changes, clock: Clock) -> int:
+    """What changed since the first copy, durable once it is whole; bytes sent."""
+    sent = tree.final(task.app, pairs, task.remote, task.copy_limit, changes).bytes
     clock.mark("copied")
-    tree.compare(task.app, pairs, task.remote, task.copy_limit)
+    tree.compare(task.app, pairs, task.remote, task.copy_limit, changes)
     if record.to == DEVICE:
-        for folder in folders:
+        for _name, folder in record.data:
             tree.durable(tree.beside(folder, task.epoch + 1))
     clock.mark("compared")
+    return sent
 
 
 def start_here(task: Task, record: Record) -> None:

@@ -10,11 +10,14 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Callable
 
 from ..core.errors import KrafError
 
+TELL = 2.0
 AFTER_KILL = 2.0
 """Seconds to wait for a killed command: one that hangs in the kernel stays there, and we do not stay with it."""
 
@@ -39,7 +42,9 @@ class Result:
         return self.rc is None
 
 
-def run(argv: Sequence[str], timeout: float = 30.0, stdin: str = "") -> Result:
+def run(
+    argv: Sequence[str], timeout: float = 30.0, stdin: str = "", tell: Callable[[str], None] | None = None
+) -> Result:
     """Run a command that cannot ask anything and cannot keep us waiting.
 
     Its output goes to files, not to pipes: a daemon that it leaves behind (``mount.davfs`` does) holds a pipe open for
@@ -50,6 +55,7 @@ def run(argv: Sequence[str], timeout: float = 30.0, stdin: str = "") -> Result:
         argv: program and arguments; no shell.
         timeout: seconds after which it is killed.
         stdin: text that it may read.
+        tell: told every ``TELL`` seconds what it has written last.
     """
     environment = dict(os.environ, LC_ALL="C", LANG="C")
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as text:
@@ -61,15 +67,30 @@ def run(argv: Sequence[str], timeout: float = 30.0, stdin: str = "") -> Result:
             )
         except OSError as error:
             return Result(tuple(argv), 127, "", f"{argv[0]}: {error.strerror}")
-        rc: int | None
-        try:
-            rc = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            rc = None
-            _kill(process)
+        rc = _wait(process, timeout, lambda: tell and tell(_tail(out.fileno())))
         out.seek(0)
         err.seek(0)
         return Result(tuple(argv), rc, out.read().decode(errors="replace"), err.read().decode(errors="replace"))
+
+
+def _wait(process: subprocess.Popen[bytes], timeout: float, meanwhile: Callable[[], object]) -> int | None:
+    """Its exit status; None when it was killed at its limit."""
+    end = time.monotonic() + timeout
+    while True:
+        left = end - time.monotonic()
+        try:
+            return process.wait(max(0.0, min(TELL, left)))
+        except subprocess.TimeoutExpired:
+            if left <= TELL:
+                _kill(process)
+                return None
+            meanwhile()
+
+
+def _tail(descriptor: int) -> str:
+    """The last kilobyte of a file that another process writes; lines that were overwritten on a terminal are lines."""
+    size = os.fstat(descriptor).st_size
+    return os.pread(descriptor, 1024, max(0, size - 1024)).decode(errors="replace").replace("\r", "\n")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -10,12 +10,14 @@ rsync speaks to the mover's daemon over ``openssl s_client``, as rsync's own rsy
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from ..core.errors import KrafError
 from ..core.names import DOOR_DOMAIN
@@ -23,13 +25,21 @@ from . import door, files, units
 from .placement import LOCKS, unit
 from .run import Result, run
 
-KEEP = ("-aHAXS", "--numeric-ids", "--delete")
+KEEP = ("-aHAXS", "--numeric-ids")
+STATS = ("--stats", "--no-human-readable")
 EXACT = ("--modify-window=-1",)
 """Times to the nanosecond. Comparisons are to the second: not every file system keeps more."""
 VANISHED = 24
 """rsync's exit status when files vanished while it ran: to be expected while the app runs, and never afterwards."""
+PARTLY = 23
+"""rsync's exit status when something that it was asked for is not there, or could not be done."""
 UNREACHED = (5, 10, 12, 30, 35)
 """rsync's exit statuses when it did not reach the daemon, or lost it."""
+Tell = Callable[[int], None]
+Changes = Mapping[str, str]
+ALL: Changes = {}
+_PROGRESS = re.compile(r"(?:^|[\r\n]) *([0-9]+) +[0-9]+%")
+_SENT = re.compile(r"^Total bytes (?:sent|received): ([0-9]+)", re.MULTILINE)
 PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between tries: nodes need a moment to learn the address of a mover that has just been started."""
 
@@ -90,50 +100,83 @@ def kept(folder: str, epoch: int) -> str:
     return f"{folder}.kraf-before-{epoch}"
 
 
-def first(app: str, epoch: int, pairs: Sequence[Pair], remote: Remote, limit: float) -> None:
+@dataclass(frozen=True)
+class Copied:
+    """What a copy has sent over the line, in bytes, both ways."""
+
+    bytes: int = 0
+
+
+def first(
+    app: str, epoch: int, pairs: Sequence[Pair], remote: Remote, limit: float, tell: Tell | None = None
+) -> Copied:
     """The first copy, while the app runs: as a unit of its own, which outlives this call and is ended by the next run.
+
+    What an earlier try has left is taken up, whatever its times say: its content is compared.
+
+    Args:
+        tell: told from time to time how many bytes of the data are done with.
 
     Raises:
         KrafError: when rsync fails.
     """
+    sent, done = 0, [0]
+
+    def progress(output: str) -> None:
+        found = _PROGRESS.findall(output)
+        if found and tell is not None:
+            tell(sum(done) + int(found[-1]))
+
     for pair in pairs:
-        argv = ["rsync", *KEEP, *EXACT, *_durable(pair), *_basis(pair), *_mkpath(pair), pair.source, pair.target]
-        result = _rsync(argv, remote, app, limit, unit(app, epoch) if units.running() else "")
+        known = ["--checksum"] if pair.basis or _is_there(pair, remote, app) else []
+        argv = ["rsync", *KEEP, *EXACT, *STATS, "--delete", "--info=progress2", "--partial", *known, *_durable(pair)]
+        argv += [*_basis(pair), *_mkpath(pair), pair.source, pair.target]
+        result = _rsync(argv, remote, app, limit, unit(app, epoch) if units.running() else "", progress)
         if not result.ok and result.rc != VANISHED:
             raise _failed("first copy", pair, result)
+        sent += _sent(result)
+        done.append(int((_PROGRESS.findall(result.stdout) or ["0"])[-1]))
+    return Copied(sent)
 
 
-def final(app: str, pairs: Sequence[Pair], remote: Remote, limit: float) -> None:
-    """The last copy, once nothing writes any more: every file is compared by its checksum.
+def final(app: str, pairs: Sequence[Pair], remote: Remote, limit: float, changes: Changes = ALL) -> Copied:
+    """The last copy, once nothing writes any more.
+
+    Args:
+        changes: where a list of the files that may have changed lies, by the pair's name, empty when none has: only
+            these are read, and sent whatever their times say. Of a pair without an entry every file is read and
+            compared by its checksum.
 
     Raises:
         KrafError: for any file that could not be copied.
     """
+    sent = 0
     for pair in pairs:
-        argv = [
-            "rsync",
-            *KEEP,
-            *EXACT,
-            *_durable(pair),
-            "--checksum",
-            *_basis(pair),
-            *_mkpath(pair),
-            pair.source,
-            pair.target,
-        ]
-        result = _rsync(argv, remote, app, limit)
-        if not result.ok:
-            raise _failed("copy", pair, result)
+        ways = [["--delete", "--checksum"]]
+        if pair.name in changes:
+            by_list = [["--from0", f"--files-from={changes[pair.name]}", "--ignore-times"]]
+            ways = [*(by_list if changes[pair.name] else []), ["--delete"]]
+        for way in ways:
+            argv = ["rsync", *KEEP, *EXACT, *STATS, *_durable(pair), *way, *_basis(pair), *_mkpath(pair)]
+            result = _rsync([*argv, pair.source, pair.target], remote, app, limit)
+            if not result.ok:
+                raise _failed("copy", pair, result)
+            sent += _sent(result)
+    return Copied(sent)
 
 
-def compare(app: str, pairs: Sequence[Pair], remote: Remote, limit: float) -> None:
+def compare(app: str, pairs: Sequence[Pair], remote: Remote, limit: float, changes: Changes = ALL) -> None:
     """Check that source and copy are equal, in content and in all that is kept.
+
+    Args:
+        changes: as for ``final``; the content of files that are in no list was compared by the first copy.
 
     Raises:
         KrafError: naming the first entries that differ.
     """
     for pair in pairs:
-        argv = ["rsync", *KEEP, "--checksum", "--dry-run", "--itemize-changes", pair.source, pair.target]
+        how = [] if pair.name in changes else ["--checksum"]
+        argv = ["rsync", *KEEP, "--delete", *how, "--dry-run", "--itemize-changes", pair.source, pair.target]
         result = _rsync(argv, remote, app, limit)
         if not result.ok:
             raise _failed("comparison", pair, result)
@@ -141,6 +184,14 @@ def compare(app: str, pairs: Sequence[Pair], remote: Remote, limit: float) -> No
             entries = "; ".join(result.stdout.strip().splitlines()[:5])
             fix = "Run it again; the source is still the owner's"
             raise KrafError(f"copy of {pair.name}", None, f"it differs from the original: {entries}", fix)
+
+
+def listed(app: str, name: str, paths: Sequence[bytes]) -> str:
+    """Leave a list of files for ``final``; where it lies."""
+    path = LOCKS / f"copy-{app}.{name}.list"
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+        stream.write(b"".join(one + b"\0" for one in paths))
+    return str(path)
 
 
 def swap(folder: str, epoch: int) -> None:
@@ -229,13 +280,36 @@ def _password(app: str, remote: Remote) -> Path:
 def forget(app: str) -> None:
     """Remove what a copy needed on the device."""
     files.remove(LOCKS / f"copy-{app}.token")
+    for path in LOCKS.glob(f"copy-{app}.*.list"):
+        files.remove(path)
 
 
 def _with_password(argv: Sequence[str], path: Path) -> list[str]:
     return [argv[0], f"--password-file={path}", *argv[1:]]
 
 
-def _rsync(argv: Sequence[str], remote: Remote, app: str, limit: float, name: str = "") -> Result:
+def _is_there(pair: Pair, remote: Remote, app: str) -> bool:
+    """Whether an earlier try has left something of this copy."""
+    if not pair.target.startswith("rsync://"):
+        return os.path.isdir(pair.target)
+    result = _rsync(["rsync", "--list-only", pair.target], remote, app, 60)
+    if result.ok or result.rc == PARTLY:
+        return result.ok
+    raise _failed("look at the copy", pair, result)
+
+
+def _sent(result: Result) -> int:
+    return sum(map(int, _SENT.findall(result.stdout)))
+
+
+def _rsync(
+    argv: Sequence[str],
+    remote: Remote,
+    app: str,
+    limit: float,
+    name: str = "",
+    tell: Callable[[str], None] | None = None,
+) -> Result:
     """Run rsync; as a unit whose name begins so, if one is given. What did not reach the mover is tried again."""
     full = _with_password(argv, _password(app, remote))
     for number, pause in enumerate((*PAUSES, 0.0)):
@@ -245,9 +319,9 @@ def _rsync(argv: Sequence[str], remote: Remote, app: str, limit: float, name: st
             wrapped += [f"--unit={name}.{os.getpid()}.{time.monotonic_ns()}"]
             wrapped += [f"--setenv={variable}" for variable in variables]
             # systemd takes ${} in arguments for its own.
-            result = run([*wrapped, "--", *(one.replace("$", "$$") for one in full)], limit)
+            result = run([*wrapped, "--", *(one.replace("$", "$$") for one in full)], limit, tell=tell)
         else:
-            result = run(["env", *variables, *full], limit)
+            result = run(["env", *variables, *full], limit, tell=tell)
         if result.rc not in UNREACHED or "@ERROR" in result.stderr or number == len(PAUSES):
             break
         time.sleep(pause)

@@ -122,6 +122,8 @@ class Job:
         token: shared by mover and device for this run.
         background: the device's part of the move.
         report: portability of what runs.
+        say: tells a person how far the run is.
+        data_bytes: that the app's data take on the owner's side; ``copied`` were sent before and while clients wait.
     """
 
     cluster: Cluster
@@ -143,6 +145,9 @@ class Job:
     report: list[dict[str, str]] = field(default_factory=list)
     image: str = ""
     clock: dict[str, float] = field(default_factory=dict)
+    say: Callable[[str], None] = field(default=lambda _text: None, repr=False)
+    data_bytes: int = 0
+    copied: dict[str, int] = field(default_factory=dict)
     held_seconds: float = 0.0
 
     @property

@@ -17,12 +17,13 @@ from ..cluster.kinds import CONFIG_MAP, POD, SECRET, SERVICE
 from ..core import names
 from ..core.errors import KrafError
 from ..manifests import mover as manifest
-from ..manifests.mover import BOX, CONTAINER, MARK, PURGE, ROOT, Mover
+from ..manifests.mover import BOX, CHANGED, CONTAINER, MARK, PURGE, REMEMBER, ROOT, Mover
 
 SLICE = 5.0
 """Seconds that one wait inside the pod takes at most: in between, this side looks whether the device still works."""
 
-# $1: file to leave, may be empty, $2: its content, $3: fiftieths of a second to wait, then the files to wait for.
+# $1: file to leave, may be empty, $2: its content, $3: fiftieths of a second to wait, then the files to wait for. When
+# none has come, it says how far the device is.
 _TALK = f"""\
 set -eu
 dir={BOX}/files/$(cat /kraf/secret/token)
@@ -37,6 +38,7 @@ while [ "$left" -gt 0 ]; do
   left=$((left - 1))
   sleep 0.02
 done
+cat "$dir/progress" 2>/dev/null || true
 exit 4
 """
 
@@ -93,7 +95,14 @@ class MoverPod:
         """Leave a file in the box."""
         self._run("sh", "-c", _TALK, "box", name, text, "0")
 
-    def wait(self, name: str, limit: float, alive: Callable[[], None], put: str = "") -> None:
+    def wait(
+        self,
+        name: str,
+        limit: float,
+        alive: Callable[[], None],
+        put: str = "",
+        told: Callable[[str], None] | None = None,
+    ) -> None:
         """Wait for a file, or for word that the device has failed.
 
         Args:
@@ -101,6 +110,7 @@ class MoverPod:
             limit: seconds.
             alive: raises when there is nothing to wait for any more.
             put: a file to leave first.
+            told: told from time to time how far the device says it is.
 
         Raises:
             KrafError: at the limit, or with what the device said when it failed.
@@ -108,9 +118,11 @@ class MoverPod:
         end = time.monotonic() + limit
         while True:
             ticks = int(min(SLICE, max(0.02, end - time.monotonic())) * 50)
-            found = self._run("sh", "-c", _TALK, "box", put, "", str(ticks), name, "failed", expected=(0, 4))
+            rc, found = self._run("sh", "-c", _TALK, "box", put, "", str(ticks), name, "failed", expected=(0, 4))
             put = ""
-            there, _newline, content = found.partition("\n")
+            there, _newline, content = found.partition("\n") if rc == 0 else ("", "", found)
+            if not there and content and told is not None:
+                told(content)
             if there == "failed":
                 alive()
                 raise KrafError(
@@ -130,20 +142,30 @@ class MoverPod:
 
     def bytes_of(self, tree: int) -> int:
         """Bytes that a tree takes."""
-        return int(self._run("sh", "-c", f"du -s -B1 {ROOT}/$1 | cut -f1", "du", str(tree)).strip() or 0)
+        _rc, found = self._run("sh", "-c", f"du -s -B1 {ROOT}/$1 | cut -f1", "du", str(tree))
+        return int(found.strip() or 0)
+
+    def remember(self, tree: int) -> None:
+        """Write down the tuples of a tree's files, before they are copied."""
+        self._run("sh", "-c", REMEMBER, "remember", str(tree))
+
+    def stopped(self, tree: int) -> None:
+        """Tell the device that nothing writes any more, and which files of the tree have to be read again."""
+        script = f'{CHANGED}set -- stopped "$text" 0\n{_TALK}'
+        self._run("sh", "-c", script, "changed", str(tree))
 
     def purge(self, keep: int) -> None:
         """Remove all trees but one."""
         self._run("sh", "-c", PURGE, "purge", str(keep), str(self.mover.run))
 
-    def _run(self, *argv: str, expected: Sequence[int] = (0,)) -> str:
+    def _run(self, *argv: str, expected: Sequence[int] = (0,)) -> tuple[int, str]:
         found = self._cluster.exec(self.mover.name, self.mover.namespace, argv, CONTAINER)
         if found.rc not in expected:
             said = found.stderr.decode("utf-8", "replace").strip()[-1000:]
             raise ClusterError(
                 "mover at the edge", self.mover.name, said or f"it ended with {found.rc}", "Run it again"
             )
-        return found.stdout.decode("utf-8", "replace")
+        return found.rc, found.stdout.decode("utf-8", "replace")
 
 
 def remove(cluster: Cluster, device: str, app: str) -> None:

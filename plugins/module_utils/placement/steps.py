@@ -20,6 +20,7 @@ from ..manifests.workload import Workload
 from ..migration import table
 from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE
+from ..on_device.manifest import SMALL
 from ..storage import volumes
 from ..storage.credentials import decode
 from ..storage.state import State, real, requested
@@ -32,6 +33,21 @@ from .records import Records
 
 SLACK = 32 * 2**20
 """Bytes that a volume needs beside the data: its file system's own, and what the app writes meanwhile."""
+
+
+def progress(text: str, total: int) -> str:
+    """How far the first copy is, for a person.
+
+    Args:
+        text: of the device: bytes done, and seconds since it began.
+        total: bytes of the data.
+    """
+    words = text.split()
+    if len(words) != 2 or not words[0].isdigit() or not total:
+        return "first copy goes on"
+    done, seconds = min(int(words[0]), total), float(words[1])
+    left = f", about {seconds * (total - done) / done:.0f} s left" if done else ""
+    return f"first copy {100 * done // total:3d} %, {sizes.human(done)} of {sizes.human(total)}{left}"
 
 
 class Steps:
@@ -151,6 +167,7 @@ class Steps:
         node = self.edge.scheduled(epoch, job.limits.wait)
         self._start_mover(node, self.job.image)
         self.edge.gated(epoch, job.limits.wait)
+        job.data_bytes = sum(int(one["bytes"]) for one in (job.found.get("data") or {}).values())
         self._begin("move_to_edge")
 
     def prepare_device(self) -> None:
@@ -158,7 +175,10 @@ class Steps:
         job = self.job
         mover = self._start_mover(job.seen.node, "")
         if job.app.data:
-            self._room_on_device(mover.bytes_of(job.tree))
+            job.data_bytes = mover.bytes_of(job.tree)
+            self._room_on_device(job.data_bytes)
+            if job.data_bytes >= SMALL:
+                mover.remember(job.tree)
         self._begin("move_to_device")
 
     def _room_on_device(self, needed: int) -> None:
@@ -171,7 +191,7 @@ class Steps:
     def _begin(self, step: str) -> None:
         job = self.job
         job.background = Background(lambda: job.on_device(step))
-        self._await("prepared", limit=job.limits.copy)
+        self._await("prepared", limit=job.limits.copy, told=lambda text: job.say(progress(text, job.data_bytes)))
 
     def _start_mover(self, node: str, app_image: str) -> MoverPod:
         job = self.job
@@ -241,8 +261,9 @@ class Steps:
 
     def copy(self) -> None:
         """Until the device has copied and compared; on the way back, once the edge has stopped."""
-        put = "stopped" if self.job.to == DEVICE else ""
-        self._await("verified", put=put, limit=self.job.limits.copy)
+        if self.job.to == DEVICE and self.mover is not None:
+            self.mover.stopped(self.job.tree)
+        self._await("verified", limit=self.job.limits.copy)
 
     def commit(self) -> None:
         """The one write that decides."""
@@ -260,12 +281,13 @@ class Steps:
     def _take(self, result: Mapping[str, Any]) -> None:
         self.job.look = {**self.job.look, "record": result.get("record") or self.job.look.get("record")}
         self.job.clock = dict(result.get("clock") or self.job.clock)
+        self.job.copied = dict(result.get("copied_bytes") or self.job.copied)
         self.job.held_seconds = float(result.get("held_seconds") or self.job.held_seconds)
 
-    def _await(self, name: str, put: str = "", limit: float = 0) -> None:
+    def _await(self, name: str, put: str = "", limit: float = 0, told: Callable[[str], None] | None = None) -> None:
         if self.mover is None or self.job.background is None:
             raise KrafError("mover at the edge", None, "this run did not start it", "Run it again")
-        self.mover.wait(name, limit or self.job.limits.wait, self.job.background.check, put)
+        self.mover.wait(name, limit or self.job.limits.wait, self.job.background.check, put, told)
 
     def _gone(self) -> None:
         self.edge.gone(self.job.limits.wait)

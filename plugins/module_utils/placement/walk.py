@@ -36,7 +36,7 @@ class Walk:
 
     def __init__(self, job: Job, say: Callable[[str], None]) -> None:
         self.job = job
-        self._say = say
+        self._say = job.say = say
         self.records = Records(job.cluster, job.device.name, job.device.uid, job.app.name)
         self.edge = Edge(job.cluster, job.app, job.device.uid)
         self.steps = Steps(job, self.records, self.edge)
@@ -190,6 +190,7 @@ class Walk:
             "address": f"{job.device.name}:{job.app.ports[0].device_port}" if job.app.ports else "",
             "image": job.image,
             "held_seconds": job.held_seconds,
+            "copied_bytes": job.copied,
             "clock": job.clock,
             "steps": self.done,
             "portability": job.report,

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which files have to be read again while clients wait: those that may have changed since the first copy began.
+
+An entry's inode, size and times are written down after a sync, before the first copy reads it. The time of its last
+change (ctime) cannot be set by a program, and after the sync even a write through ``mmap`` sets it (page_mkwrite of the
+file systems in ``TRUSTED``). So what has the same tuple has the same content; an entry that was changed so shortly
+before its tuple was read that another change would show the same time is *racy* and read again, as git does with its
+index (https://git-scm.com/docs/racy-git). The mover does the same on the way back (manifests/mover.py).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import tree
+
+TRUSTED = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "overlay")
+"""tmpfs and what lies on other machines do not tell of every write."""
+TICK_NS = 50_000_000
+"""Times are as fine as the kernel's tick, 10 ms at most; the rest is for clocks that are set meanwhile."""
+SMALL = 64 << 20
+"""Bytes: what takes less is read whole, which is sooner done than asking for a part of it."""
+Tuple = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A data directory at one moment.
+
+    Attributes:
+        moment: when its reading began, nanoseconds since 1970.
+        files: inode, size, mtime and ctime (nanoseconds) of each regular file, by its path below the directory.
+        trusted: whether its file system tells of every write.
+    """
+
+    moment: int
+    files: dict[bytes, Tuple]
+    trusted: bool
+
+
+def make(folder: str) -> Manifest:
+    """Write down what the directory holds, durable first.
+
+    Raises:
+        KrafError: when it cannot be synced or read.
+    """
+    tree.durable(folder)
+    moment = time.time_ns()
+    return Manifest(moment, dict(_files(os.fsencode(folder))), file_system(folder) in TRUSTED)
+
+
+def changed(folder: str, before: Manifest) -> list[bytes] | None:
+    """Regular files whose content may differ from what the first copy read; None when all have to be read.
+
+    Args:
+        folder: the directory, in which nothing writes any more.
+        before: of the same directory, made before the first copy.
+    """
+    now = make(folder)
+    if not before.trusted:
+        return None
+    racy = before.moment - TICK_NS
+    again = [path for path, entry in now.files.items() if entry != before.files.get(path) or entry[3] >= racy]
+    kept = sum(entry[1] for entry in now.files.values()) - sum(now.files[path][1] for path in again)
+    return again if kept >= SMALL else None
+
+
+def _files(folder: bytes, below: bytes = b"") -> Iterator[tuple[bytes, Tuple]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = below + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path, path + b"/")
+                continue
+            try:
+                found = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # the app removed it meanwhile
+            if stat.S_ISREG(found.st_mode):
+                yield path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def file_system(folder: str) -> str:
+    """Type of the file system that a directory lies on, as /proc/self/mountinfo has it (proc(5)); empty if unknown."""
+    device = os.stat(folder).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split()
+        if fields[2] == wanted:
+            return fields[fields.index("-") + 1]
+    return ""
