@@ -51,9 +51,9 @@ class App:
             demo_overlap=self.overlap,
         )
 
-    def move(self, progress: Progress, to: str) -> access.Played:
-        """Migrate it to ``edge`` or ``device``."""
-        variables = {"kraf_apps": [f"{DEVICE}/{self.name}"], "kraf_to": to}
+    def move(self, progress: Progress, to: str, **more: str) -> access.Played:
+        """Migrate it to ``edge`` or ``device``, with further inputs of the playbook."""
+        variables = {"kraf_apps": [f"{DEVICE}/{self.name}"], "kraf_to": to, **more}
         return progress.play("kraf.edge.migrate", f"{self.name}-to-{to}", **variables)
 
     def clients(self) -> Clients:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.coerce import printable
+from ..core.sizes import human
 from ..core.table import table
 from .portability import KEPT
 
@@ -18,6 +19,8 @@ def lines(rows: Sequence[Row]) -> list[str]:
     """The lines for rows of the module migrate."""
     found = list(table([_move(row) for row in rows], COLUMNS))
     for row in rows:
+        if row.get("changed") and row.get("requests"):
+            found += ["", f"{row['app']} took {_cost(row)}"]
         if row.get("failed"):
             found += ["", f"{row['app']} was not moved: {printable(row['msg'], 2000)}"]
         if row.get("plan"):
@@ -36,6 +39,16 @@ def _move(row: Row) -> Row:
         "failed" if row.get("failed") else "would move" if row.get("plan") else "moved" if row["changed"] else "no"
     )
     return {**row, "changed": changed, "held": f"{held:.2f} s" if held else ""}
+
+
+def _cost(row: Row) -> str:
+    """What the move sent."""
+    copied = row.get("copied_bytes") or {}
+    text = f"{row['requests']} requests to the API server"
+    if copied:
+        first, held = (human(int(copied.get(key, 0))) for key in ("first", "held"))
+        text += f"; its data {first} over the line before, and {held} while clients waited"
+    return text
 
 
 def _different(one: Row) -> Row:

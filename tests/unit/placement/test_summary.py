@@ -26,6 +26,15 @@ def test_it_says_where_the_app_is_and_how_long_clients_waited() -> None:
     assert lines[1].split() == ["pi1/faces", "moved", "edge", "2", "pi1:8000", "3.25", "s"]
 
 
+def test_it_says_what_the_move_sent() -> None:
+    moved = {**MOVED, "requests": 57, "copied_bytes": {"first": 3 << 30, "held": 2048}}
+    sent = "its data 3 GiB over the line before, and 2 KiB while clients waited"
+    assert f"pi1/faces took 57 requests to the API server; {sent}" in summary.lines([moved])
+    assert "pi1/glance took 40 requests to the API server" in summary.lines(
+        [{**MOVED, "app": "pi1/glance", "requests": 40}]
+    )
+
+
 def test_it_tells_only_what_is_different() -> None:
     text = "\n".join(summary.lines([MOVED]))
     assert "the door's address" in text
