@@ -104,7 +104,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _move(
         self, cluster: Cluster, app: App, device: Device, to: str, limits: Limits, known: dict[str, Any]
     ) -> dict[str, Any]:
+        calls = 0
+
         def call(step: str, **options: Any) -> dict[str, Any]:
+            nonlocal calls
+            calls += 1
             arguments = {"step": step, **{key: value for key, value in options.items() if value is not None}}
             return self._on_device(arguments, known)
 
@@ -114,7 +118,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         before = cluster.requests
         job = Job(cluster, app, device, to, _holder(), site(cluster), limits, call)
         row = Walk(job, say).run(bool(self._task.check_mode))
-        row["requests"] = cluster.requests - before
+        row.update(requests=cluster.requests - before, device_calls=calls)
         if not row["changed"]:
             say(f"it is there already: {to} owns it, epoch {row['epoch']}")
         return row

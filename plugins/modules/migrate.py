@@ -137,6 +137,7 @@ apps:
       description: What copies of the data sent over the line, before clients waited (C(first)) and meanwhile (C(held)).
       type: dict
       returned: when data moved
+    device_calls: {description: Number of module runs on the device., type: int, returned: success}
     epoch: {description: Number of the ownership., type: int, returned: success}
     held_seconds: {description: How long clients waited., type: float, returned: success}
     image: {description: What it runs from at the edge., type: str, returned: success}

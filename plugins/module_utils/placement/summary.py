@@ -19,7 +19,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
     """The lines for rows of the module migrate."""
     found = list(table([_move(row) for row in rows], COLUMNS))
     for row in rows:
-        if row.get("changed") and row.get("requests"):
+        if row.get("changed") and row.get("device_calls"):
             found += ["", f"{row['app']} took {_cost(row)}"]
         if row.get("failed"):
             found += ["", f"{row['app']} was not moved: {printable(row['msg'], 2000)}"]
@@ -44,7 +44,7 @@ def _move(row: Row) -> Row:
 def _cost(row: Row) -> str:
     """What the move sent."""
     copied = row.get("copied_bytes") or {}
-    text = f"{row['requests']} requests to the API server"
+    text = f"{row['requests']} requests to the API server and {row['device_calls']} calls to the device"
     if copied:
         first, held = (human(int(copied.get(key, 0))) for key in ("first", "held"))
         text += f"; its data {first} over the line before, and {held} while clients waited"

@@ -27,12 +27,9 @@ def test_it_says_where_the_app_is_and_how_long_clients_waited() -> None:
 
 
 def test_it_says_what_the_move_sent() -> None:
-    moved = {**MOVED, "requests": 57, "copied_bytes": {"first": 3 << 30, "held": 2048}}
+    moved = {**MOVED, "requests": 57, "device_calls": 2, "copied_bytes": {"first": 3 << 30, "held": 2048}}
     sent = "its data 3 GiB over the line before, and 2 KiB while clients waited"
-    assert f"pi1/faces took 57 requests to the API server; {sent}" in summary.lines([moved])
-    assert "pi1/glance took 40 requests to the API server" in summary.lines(
-        [{**MOVED, "app": "pi1/glance", "requests": 40}]
-    )
+    assert f"pi1/faces took 57 requests to the API server and 2 calls to the device; {sent}" in summary.lines([moved])
 
 
 def test_it_tells_only_what_is_different() -> None:
