@@ -32,6 +32,10 @@ options:
         description: Permission bits, octal, as text.
         type: str
         default: "0644"
+      keep_lines:
+        description: Lines that are there stay, and those of O(files[].content) that are missing are added at the end.
+        type: bool
+        default: false
       state:
         description: Whether the file is to be there.
         type: str
@@ -78,6 +82,7 @@ FILE: dict[str, Any] = {
     "path": {"type": "path", "required": True},
     "content": {"type": "str"},
     "mode": {"type": "str", "default": "0644"},
+    "keep_lines": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 SPEC: dict[str, Any] = {"files": {"type": "list", "elements": "dict", "required": True, "options": FILE}}
@@ -90,6 +95,14 @@ def bits(entry: dict[str, Any]) -> int:
     except ValueError as error:
         why = "it is no octal number"
         raise KrafError(f"mode of {entry['path']}", entry["mode"], why, "Write for example '0644'") from error
+
+
+def added(entry: dict[str, Any]) -> str:
+    """The file's text with the lines of the content that it lacks."""
+    there = files.text(entry["path"])
+    known = set(there.splitlines())
+    text = there if not there or there.endswith("\n") else there + "\n"
+    return text + "".join(f"{line}\n" for line in entry["content"].splitlines() if line not in known)
 
 
 def differs(entry: dict[str, Any]) -> bool:
@@ -116,6 +129,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         if entry["state"] == "present" and entry["content"] is None:
             raise KrafError(f"file {entry['path']}", None, "it has no content", "Give content, or state: absent")
         bits(entry)
+        if entry["state"] == "present" and entry["keep_lines"]:
+            entry["content"] = added(entry)
     changed = [entry for entry in entries if differs(entry)]
     paths = [entry["path"] for entry in changed]
     result = {"changed": bool(changed), "paths": paths, "diff": [diff(entry) for entry in changed]}

@@ -61,6 +61,18 @@ def test_a_file_with_the_right_text_and_the_wrong_mode_is_corrected(call: Call, 
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_lines_that_are_there_stay_and_missing_ones_are_added(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "folder/record"
+    entry = {"path": str(path), "content": "runc\ntini", "keep_lines": True}
+    assert call(host_files, check=True, files=[entry])["changed"]
+    assert not path.exists()
+    assert call(host_files, files=[entry])["changed"]
+    assert not call(host_files, files=[entry])["changed"]
+    path.write_text("runc\nmine")
+    assert call(host_files, files=[{**entry, "content": "tini\nrunc\n"}])["changed"]
+    assert path.read_text() == "runc\nmine\ntini\n"
+
+
 def test_the_text_of_a_file_kept_from_others_is_not_in_the_difference(call: Call, tmp_path: Path) -> None:
     shown = call(host_files, files=[{"path": str(tmp_path / "key"), "content": "secret\n", "mode": "0600"}])
     assert shown["changed"]
