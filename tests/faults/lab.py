@@ -33,12 +33,14 @@ LIMIT = 900.0
 
 @dataclass(frozen=True)
 class App:
-    """An app under test: its name, its port on the device, its data directories, whether it may overlap."""
+    """An app under test: its name, its port on the device, its data directories, whether it may overlap, whether the
+    catalog names its image; else the device has to push it."""
 
     name: str
     port: int
     data: tuple[str, ...] = ()
     overlap: bool = False
+    named: bool = True
 
 
 @dataclass
@@ -195,6 +197,7 @@ class Lab:
             demo_architecture=images.architecture(),
             demo_data=list(app.data),
             demo_overlap=app.overlap,
+            demo_named=app.named,
         )
         if rc:
             raise access.Failed(f"the app {app.name} cannot be deployed:\n{self.said(f'deploy-{app.name}', 30)}")

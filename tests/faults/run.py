@@ -32,8 +32,8 @@ from .writer import Writer, complaints
 
 LEDGER = App("ledger", 8020, data=("/data",))
 ECHO = App("echo", 8021, overlap=True)
-BRIM = App("brim", 8022, data=("/data",))
-"""Its data are on a small disk, which can be filled."""
+BRIM = App("brim", 8022, data=("/data",), named=False)
+"""Its data are on a small disk, which can be filled; the device pushes its image."""
 STEPS: dict[tuple[str, str], tuple[str, ...]] = {
     ("ledger", "edge"): (
         *("describe", "prepare", "hold", "stop", "copy", "compare", "commit", "start", "ready", "release", "confirm"),
