@@ -94,8 +94,12 @@ def _no_api(scene: Scene) -> None:
 
 
 def _api(scene: Scene) -> None:
-    access.ssh(CONTROL, f"if [ -e {ASIDE} ]; then mv {ASIDE} {MANIFESTS}/kube-apiserver.yaml; fi")
+    # Scheduler and controller manager end without it. kubelet lets what ended often wait for minutes, until it starts anew.
+    back = f"if [ -e {ASIDE} ]; then mv {ASIDE} {MANIFESTS}/kube-apiserver.yaml; fi; systemctl restart kubelet"
+    access.ssh(CONTROL, back)
     _until(lambda: access.ssh(CONTROL, f"{KUBECTL} get --raw /readyz").strip() == "ok")
+    ready = f"{KUBECTL} -n kube-system get pods -l tier=control-plane --no-headers"
+    _until(lambda: all(" 1/1 " in line for line in access.ssh(CONTROL, ready).splitlines()))
 
 
 def _scale(replicas: int) -> None:
