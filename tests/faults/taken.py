@@ -94,7 +94,7 @@ def _no_api(scene: Scene) -> None:
 
 
 def _api(scene: Scene) -> None:
-    # Scheduler and controller manager end without it. kubelet lets what ended often wait for minutes, until it starts anew.
+    # Scheduler and controller manager end without it, and kubelet lets what ended often wait for minutes.
     back = f"if [ -e {ASIDE} ]; then mv {ASIDE} {MANIFESTS}/kube-apiserver.yaml; fi; systemctl restart kubelet"
     access.ssh(CONTROL, back)
     _until(lambda: access.ssh(CONTROL, f"{KUBECTL} get --raw /readyz").strip() == "ok")
