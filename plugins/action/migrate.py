@@ -40,6 +40,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "copy_timeout": {"type": "float", "default": 3600.0},
     "drain_seconds": {"type": "float", "default": 1.0},
     "deadman_seconds": {"type": "int", "default": 120},
+    "accept": {"type": "list", "elements": "str", "default": []},
 }
 MODULE = "kraf.edge.app_handover"
 display = Display()
@@ -65,9 +66,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             device, apps = self._declared(host, options)
             cluster = connect({**options, "cluster_uid": options.get("cluster_uid") or device.cluster_uid})
             limits = _limits(options)
+            accept = tuple(one.strip() for one in options["accept"])
             for app in apps:
                 try:
-                    rows.append(self._move(cluster, app, device, options["to"], limits, known))
+                    rows.append(self._move(cluster, app, device, options["to"], limits, accept, known))
                 except KrafError as error:
                     failures.append(error)
                     rows.append({"app": app.key, "changed": False, "failed": True, "msg": str(error)})
@@ -102,7 +104,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return device, apps
 
     def _move(
-        self, cluster: Cluster, app: App, device: Device, to: str, limits: Limits, known: dict[str, Any]
+        self,
+        cluster: Cluster,
+        app: App,
+        device: Device,
+        to: str,
+        limits: Limits,
+        accept: tuple[str, ...],
+        known: dict[str, Any],
     ) -> dict[str, Any]:
         calls = 0
 
@@ -116,7 +125,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             display.display(f"[{app.key}] {text}")
 
         before = cluster.requests
-        job = Job(cluster, app, device, to, _holder(), site(cluster), limits, call)
+        job = Job(cluster, app, device, to, _holder(), site(cluster), limits, call, accept=accept)
         row = Walk(job, say).run(bool(self._task.check_mode))
         row.update(requests=cluster.requests - before, device_calls=calls)
         if not row["changed"]:

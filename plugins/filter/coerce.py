@@ -13,7 +13,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.kraf.edge.plugins.module_utils.catalog import status
 from ansible_collections.kraf.edge.plugins.module_utils.core import coerce
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.placement import summary
+from ansible_collections.kraf.edge.plugins.module_utils.placement import definition, summary
 
 
 def as_list(value: Any) -> list[Any]:
@@ -34,11 +34,20 @@ def printable(value: Any, limit: int = 200) -> str:
     return coerce.printable(value, limit)
 
 
+def adopted(container: dict[str, Any], device: str, app: str = "", probe: str = "") -> dict[str, Any]:
+    try:
+        found = definition.adopt(container, device, app, probe)
+    except KrafError as error:
+        raise AnsibleFilterError(str(error)) from error
+    return {"app": found.options, "portability": found.report, "lines": found.lines()}
+
+
 class FilterModule:
     """Ansible asks this class."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
+            "adopted": adopted,
             "as_list": as_list,
             "as_bool": as_bool,
             "moves": summary.lines,

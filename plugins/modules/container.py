@@ -15,6 +15,8 @@ author:
 description:
   - Speaks to Docker's socket on the device and needs no Python package there.
   - The values of the environment are never returned.
+  - Tells all that a move to the edge depends on, also of a container that is stopped; numbers of its user and groups
+    are looked up in its own file system.
 attributes:
   check_mode:
     support: full
@@ -45,16 +47,60 @@ EXAMPLES = r"""
 
 RETURN = r"""
 container:
-  description: The container, among it argv, image, architecture, user, ports, mounts, restart policy, names of its env.
+  description:
+    - The container, with what Docker's inspect says, under names of this collection; settings that have none stand
+      under Docker's own in C(settings), unless they are Docker's default.
   returned: always
   type: dict
-  sample: {name: faces, running: true, argv: [python3, -m, faces], env: [PATH]}
+  sample: {name: faces, running: true, argv: [python3, -m, faces], env: [API_KEY]}
+  contains:
+    argv: {description: Its first process as it runs., type: list, returned: always}
+    env: {description: Names of its variables without those that its image sets., type: list, returned: always}
+    name: {description: Its name., type: str, returned: always}
+    running: {description: Whether it runs., type: bool, returned: always}
+    image: {description: The image as it was named., type: str, returned: success}
+    image_id: {description: The image that it really runs from., type: str, returned: success}
+    identity:
+      description:
+        - Numbers of C(user), C(group) and C(groups), and names that are C(unknown) in its C(/etc/passwd) and
+          C(/etc/group).
+      type: dict
+      returned: when user or groups were given
+    ports:
+      description: Published ports, with C(port), C(protocol), C(device_port) and C(address).
+      type: list
+      returned: success
+    mounts:
+      description:
+        - Binds and volumes, with C(type), C(source), C(path), C(read_only), C(driver), and as C(kind) what is mounted,
+          V(directory), V(file), V(other) or V(missing).
+      type: list
+      returned: success
+    changes:
+      description: What was written into the container itself, C(total) number of files and the first C(paths).
+      type: dict
+      returned: success
+    starters:
+      description:
+        - Units and entries of cron that would start it again, with C(kind), C(source), and as C(starts) whether they do
+          so by themselves.
+      type: list
+      returned: success
+    compose:
+      description: Its compose project, with C(service), C(files) and C(folder).
+      type: dict
+      returned: success
+    healthcheck:
+      description: C(argv), C(interval) and C(timeout) in seconds, and C(retries).
+      type: dict
+      returned: success
+    settings: {description: Further settings by Docker's names., type: dict, returned: success}
 """
 
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.kraf.edge.plugins.module_utils.core import module as frame
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import adopt, docker
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -75,8 +121,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
             docker.start(name)
         else:
             docker.stop(name, module.params["stop_timeout"] or found.stop_timeout)
-        found = docker.describe(name)
-    return {"changed": changed, "container": found.report()}
+    return {"changed": changed, "container": adopt.report(name)}
 
 
 def main() -> None:

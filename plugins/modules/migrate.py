@@ -78,6 +78,13 @@ options:
     description: After how many seconds the device undoes a move by itself if nobody goes on with it.
     type: int
     default: 120
+  accept:
+    description:
+      - Properties of the container without which the app may run at the edge, by their names in the portability report.
+      - What cannot be accepted stays refused; RV(apps) and the message say which are which.
+    type: list
+    elements: str
+    default: []
 requirements:
   - kubernetes (Python package) on the controller
 notes:
@@ -93,6 +100,14 @@ EXAMPLES = r"""
     kubeconfig: ~/.kube/kraf-kraf.conf
     apps: [faces]
     to: edge
+  become: true
+
+- name: Move an app that gets on without the camera of its device
+  kraf.edge.migrate:
+    kubeconfig: ~/.kube/kraf-kraf.conf
+    apps: [faces]
+    to: edge
+    accept: [device /dev/video0]
   become: true
 
 - name: See what moving it back would do
@@ -144,7 +159,9 @@ apps:
     owner: {description: "V(edge) or V(device).", type: str, returned: success}
     plan: {description: The steps., type: list, elements: dict, returned: in check mode}
     portability:
-      description: What is kept, translated, lost or refused at the edge, and why.
+      description:
+        - What is kept, translated, lost or refused at the edge, and why. C(override) says what the app is like once the
+          refusal is accepted.
       type: list
       elements: dict
       returned: success

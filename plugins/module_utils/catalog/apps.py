@@ -99,10 +99,15 @@ def _images(key: str, images: Mapping[str, Any]) -> dict[str, str]:
         what = f"image of app {key} for {architecture}"
         if architecture not in ARCHITECTURES:
             raise KrafError(what, image, "no such architecture is known", f"Write one of {', '.join(ARCHITECTURES)}")
-        if not isinstance(image, str) or not _IMAGE.match(image):
+        if not isinstance(image, str) or not is_image(image):
             raise KrafError(what, image, "it is no reference of an image", "Write it as registry/name:tag")
         found[architecture] = image
     return found
+
+
+def is_image(text: str) -> bool:
+    """Whether it is the reference of an image."""
+    return bool(_IMAGE.match(text))
 
 
 def _container(key: str, container: str) -> str:
@@ -180,10 +185,10 @@ def _data(key: str, raws: Sequence[Mapping[str, Any]]) -> tuple[Data, ...]:
     found: list[Data] = []
     for raw in raws:
         name, path = names.check("data", raw.get("name")), str(raw.get("path") or "")
-        if not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//") or "\0" in path:
+        if not _is_plain(path):
             fix = "Write the directory in the container from the root on, without '..' and without '/' at the end"
             raise KrafError(what, path, "it is no plain absolute path", fix)
-        if path == "/" or any(_within(path, kernel) for kernel in _KERNEL_PATHS):
+        if not is_data_path(path):
             raise KrafError(
                 what, path, "the container's root and the kernel's directories hold no data", "Name a directory"
             )
@@ -194,6 +199,15 @@ def _data(key: str, raws: Sequence[Mapping[str, Any]]) -> tuple[Data, ...]:
                 raise KrafError(what, path, f"it overlaps with {other.path}", "Declare the outer of the two only")
         found.append(Data(name, path))
     return tuple(found)
+
+
+def is_data_path(path: str) -> bool:
+    """Whether data may lie in this directory of a container."""
+    return _is_plain(path) and path != "/" and not any(_within(path, kernel) for kernel in _KERNEL_PATHS)
+
+
+def _is_plain(path: str) -> bool:
+    return path.startswith("/") and posixpath.normpath(path) == path and not path.startswith("//") and "\0" not in path
 
 
 def _within(path: str, other: str) -> bool:

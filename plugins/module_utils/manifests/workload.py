@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,16 @@ done
 
 
 @dataclass(frozen=True)
+class Health:
+    """A command that ends with 0 while the app works; ``interval`` and ``timeout`` in seconds."""
+
+    argv: tuple[str, ...]
+    interval: float = 30.0
+    timeout: float = 30.0
+    retries: int = 3
+
+
+@dataclass(frozen=True)
 class Process:
     """What really runs on the device: the container's own words, not its image's.
 
@@ -44,6 +55,14 @@ class Process:
         env: without what the image sets.
         user: uid of the process; None leaves the image's user. ``group`` likewise.
         stop_seconds: how long it may take to end.
+        tmpfs: path and bytes (0 is no limit) of directories in memory.
+        shm_bytes: size of /dev/shm; 0 leaves it as every container has it.
+        files: path, content, and whether it may be executed, of files that it only reads.
+        read_only_paths: where data are mounted that it only reads.
+        hosts: entries of /etc/hosts, names by address.
+        capabilities: of those that every container has, what it keeps although it drops others.
+        sysctls: kernel parameters of its own, of those that Kubernetes counts as safe.
+        health: how it says that it works.
     """
 
     argv: tuple[str, ...]
@@ -55,6 +74,18 @@ class Process:
     stop_seconds: int = 10
     tty: bool = False
     read_only: bool = False
+    stdin: bool = False
+    stdin_once: bool = False
+    tmpfs: tuple[tuple[str, int], ...] = ()
+    shm_bytes: int = 0
+    files: tuple[tuple[str, bytes, bool], ...] = field(default=(), repr=False)
+    read_only_paths: tuple[str, ...] = ()
+    hosts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    capabilities: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    no_new_privileges: bool = False
+    sysctls: tuple[tuple[str, str], ...] = ()
+    health: Health | None = None
 
 
 @dataclass(frozen=True)
@@ -107,14 +138,20 @@ def secret_name(app: App) -> str:
     return f"{names.workload(app.name)}-env"
 
 
+def files_name(app: App) -> str:
+    """Name of the Secret that holds the files of the device that it reads."""
+    return f"{names.workload(app.name)}-files"
+
+
 def gate_name(app: App) -> str:
     """Name of the ConfigMap that is the marker of an app without a volume."""
     return f"{names.workload(app.name)}-gate"
 
 
 def objects(workload: Workload) -> list[dict[str, Any]]:
-    """Secret, Service and the workload itself, in the order in which they are applied."""
-    return [environment(workload), service(workload), running(workload)]
+    """Secrets, Service and the workload itself, in the order in which they are applied."""
+    secrets = [environment(workload), *([files(workload)] if workload.process.files else [])]
+    return [*secrets, service(workload), running(workload)]
 
 
 def _object(workload: Workload, api_version: str, kind: str, name: str, **content: Any) -> dict[str, Any]:
@@ -127,6 +164,16 @@ def environment(workload: Workload) -> dict[str, Any]:
     """The values of the environment: here, and nowhere else."""
     data = {key: base64.b64encode(value.encode()).decode() for key, value in sorted(workload.process.env.items())}
     return _object(workload, "v1", "Secret", secret_name(workload.app), type="Opaque", data=data)
+
+
+def files(workload: Workload) -> dict[str, Any]:
+    """The content of files of the device, by their number: a path is no key of a Secret."""
+    data = {_key(number): base64.b64encode(one[1]).decode() for number, one in enumerate(workload.process.files)}
+    return _object(workload, "v1", "Secret", files_name(workload.app), type="Opaque", data=data)
+
+
+def _key(number: int) -> str:
+    return f"file-{number}"
 
 
 def service(workload: Workload) -> dict[str, Any]:
@@ -183,9 +230,14 @@ def _template(workload: Workload) -> dict[str, Any]:
         "securityContext": _pod_security(process),
         "containers": [_container(workload)],
     }
+    if process.hosts:
+        spec["hostAliases"] = [{"ip": address, "hostnames": list(found)} for address, found in process.hosts]
+    volumes = _own_volumes(workload)
     if not app.overlap:
         spec["initContainers"] = [_gate(workload)]
-        spec["volumes"] = _volumes(workload)
+        volumes = [*_volumes(workload), *volumes]
+    if volumes:
+        spec["volumes"] = volumes
     return {"metadata": {"labels": mine, "annotations": _annotations(workload)}, "spec": spec}
 
 
@@ -193,6 +245,8 @@ def _pod_security(process: Process) -> dict[str, Any]:
     found: dict[str, Any] = {"seccompProfile": {"type": "RuntimeDefault"}}
     if process.groups:
         found["supplementalGroups"] = list(process.groups)
+    if process.sysctls:
+        found["sysctls"] = [{"name": name, "value": value} for name, value in process.sysctls]
     return found
 
 
@@ -201,6 +255,44 @@ def _volumes(workload: Workload) -> list[dict[str, Any]]:
         return [{"name": "data", "persistentVolumeClaim": {"claimName": workload.name}}]
     gate = {"name": gate_name(workload.app), "optional": True}
     return [{"name": "gate", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "fence", "configMap": gate}]
+
+
+def _memory(process: Process) -> list[tuple[str, str, int]]:
+    """Name of the volume, path and bytes (0 is no limit) of what lies in memory."""
+    found = [(f"tmpfs-{number}", path, size) for number, (path, size) in enumerate(process.tmpfs)]
+    return [*found, *([("shm", "/dev/shm", process.shm_bytes)] if process.shm_bytes else [])]  # noqa: S108
+
+
+def _own_volumes(workload: Workload) -> list[dict[str, Any]]:
+    """What lies in memory, and files of the device."""
+    process = workload.process
+    found: list[dict[str, Any]] = [
+        {"name": name, "emptyDir": {"medium": "Memory", **({"sizeLimit": str(size)} if size else {})}}
+        for name, _path, size in _memory(process)
+    ]
+    if process.files:
+        items = [
+            {"key": _key(number), "path": _key(number), "mode": 0o555 if executable else 0o444}
+            for number, (_path, _content, executable) in enumerate(process.files)
+        ]
+        found.append({"name": "files", "secret": {"secretName": files_name(workload.app), "items": items}})
+    return found
+
+
+def _mounts(workload: Workload) -> list[dict[str, Any]]:
+    process = workload.process
+    found: list[dict[str, Any]] = []
+    for data in workload.app.data:
+        one: dict[str, Any] = {"name": "data", "mountPath": data.path, "subPath": f"{workload.tree}/{data.name}"}
+        if any(f"{data.path}/".startswith(f"{path}/") for path in process.read_only_paths):
+            one["readOnly"] = True
+        found.append(one)
+    found += [{"name": name, "mountPath": path} for name, path, _size in _memory(process)]
+    found += [
+        {"name": "files", "mountPath": path, "subPath": _key(number), "readOnly": True}
+        for number, (path, _content, _executable) in enumerate(process.files)
+    ]
+    return found
 
 
 def _gate(workload: Workload) -> dict[str, Any]:
@@ -218,6 +310,10 @@ def _gate(workload: Workload) -> dict[str, Any]:
     }
 
 
+_LONGEST_PERIOD = 10
+"""Seconds between two tries of the app's own check: whoever waits for the app to be ready waits as long."""
+
+
 def _small() -> dict[str, Any]:
     return {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
 
@@ -233,15 +329,16 @@ def _container(workload: Workload) -> dict[str, Any]:
         "ports": [{"containerPort": port.port, "protocol": port.protocol} for port in app.ports],
         "resources": _resources(app),
         "securityContext": _container_security(process),
-        "readinessProbe": _probe(app),
-        "volumeMounts": [
-            {"name": "data", "mountPath": data.path, "subPath": f"{workload.tree}/{data.name}"} for data in app.data
-        ],
+        "readinessProbe": _probe(app, process.health),
+        "volumeMounts": _mounts(workload),
     }
     if process.working_dir:
         found["workingDir"] = process.working_dir
-    if process.tty:
-        found["tty"] = True
+    for key in ("tty", "stdin"):
+        if getattr(process, key):
+            found[key] = True
+    if process.stdin and process.stdin_once:
+        found["stdinOnce"] = True
     return {key: value for key, value in found.items() if value not in ([], {}, None)}
 
 
@@ -258,6 +355,11 @@ def _container_security(process: Process) -> dict[str, Any]:
         found["runAsGroup"] = process.group
     if process.read_only:
         found["readOnlyRootFilesystem"] = True
+    if process.no_new_privileges:
+        found["allowPrivilegeEscalation"] = False
+    wanted = {"add": list(process.capabilities), "drop": list(process.dropped)}
+    if process.dropped:
+        found["capabilities"] = {key: value for key, value in wanted.items() if value}
     return found
 
 
@@ -273,10 +375,17 @@ def _resources(app: App) -> dict[str, Any]:
     return {"limits": limits, "requests": {**small, **requests}} if limits else {}
 
 
-def _probe(app: App) -> dict[str, Any] | None:
+def _probe(app: App, health: Health | None) -> dict[str, Any] | None:
     timing = {"periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 3}
     if app.probe:
         return {"httpGet": {"path": app.probe.path, "port": app.probe.port}, **timing}
+    if health:
+        timing = {
+            "periodSeconds": min(_LONGEST_PERIOD, max(1, round(health.interval))),
+            "timeoutSeconds": max(1, math.ceil(health.timeout)),
+            "failureThreshold": max(1, health.retries),
+        }
+        return {"exec": {"command": [_literal(one) for one in health.argv]}, **timing}
     tcp = [port.port for port in app.ports if port.protocol == "TCP"]
     return {"tcpSocket": {"port": tcp[0]}, **timing} if tcp else None
 

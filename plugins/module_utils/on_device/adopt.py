@@ -6,15 +6,21 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
+import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import KrafError
-from . import docker, forward, images, placement, tree
+from . import docker, forward, images, inside, placement, starters, tree
+from .container import Container, from_inspect
+
+LARGEST_FILE = 2**20
+"""Bytes that a Secret takes (ValidateSecret of Kubernetes)."""
 
 
 def look(app: str, container: str, data: Sequence[tuple[str, str]], secrets: bool) -> dict[str, Any]:
@@ -24,7 +30,7 @@ def look(app: str, container: str, data: Sequence[tuple[str, str]], secrets: boo
         app: name of the app.
         container: its container.
         data: name and path in the container of each data directory.
-        secrets: whether the values of the environment are wanted, for the Secret at the edge.
+        secrets: whether the values of the environment are wanted, and of bound files the content, for Secrets.
 
     Returns:
         ``record``, ``forward``, ``container`` (None when there is none), and programs that are ``missing``.
@@ -35,25 +41,47 @@ def look(app: str, container: str, data: Sequence[tuple[str, str]], secrets: boo
     return {
         "record": record.as_json() if record else None,
         "forward": way.as_json() if way else None,
-        "container": None if found is None else _container(found, data, secrets),
+        "container": None if found is None else describe(found, data, secrets),
         "missing": missing,
     }
 
 
-def _container(found: dict[str, Any], data: Sequence[tuple[str, str]], secrets: bool) -> dict[str, Any]:
-    image = docker.inspect_image(str(found.get("Image", ""))) or {}
-    config = image.get("Config") or {}
-    container = docker.from_inspect(found, str(image.get("Architecture", "")))
-    inherited = set(config.get("Env") or [])
-    env = {key: value for key, value in container.env.items() if f"{key}={value}" not in inherited}
+def report(name: str) -> dict[str, Any]:
+    """A container with all that can be told of it, but for the values of its environment.
+
+    Raises:
+        KrafError: when there is none of that name.
+    """
+    found = docker.inspect(name)
+    if found is None:
+        raise docker.missing(name)
+    return describe(found, (), False)
+
+
+def describe(found: dict[str, Any], data: Sequence[tuple[str, str]], secrets: bool) -> dict[str, Any]:
+    """A container with all that only the device can tell of it.
+
+    Args:
+        found: Docker's answer for the container.
+        data: name and path in the container of each data directory.
+        secrets: whether the values of the environment and the content of bound files are wanted.
+
+    Returns:
+        The container's report, with ``identity`` (numbers of user and groups), ``data``, ``changes``, ``starters``,
+        and of each mount its ``kind`` (directory, file, other, missing), ``bytes``, and whether it is ``empty``.
+    """
+    container = from_inspect(found, docker.inspect_image(str(found.get("Image", ""))))
     result = container.report()
-    result["env"] = env if secrets else sorted(env)
-    result["image_user"] = str(config.get("User") or "")
-    result["image_stop_signal"] = str(config.get("StopSignal") or "SIGTERM")
-    result["mounts"] = [{**mount, "empty": _is_empty(mount)} for mount in container.mounts]
-    result["process"] = _process(container.pid) if container.running else None
-    result["image_digests"] = list(image.get("RepoDigests") or [])
-    result["auto_remove"] = bool((found.get("HostConfig") or {}).get("AutoRemove"))
+    if secrets:
+        result["env"] = container.own_env
+    result["mounts"] = [{**mount, **_mounted(mount, secrets)} for mount in container.mounts]
+    if container.user or container.groups:
+        result["identity"] = inside.identity(container.id, container.user or "0", container.groups)
+    if container.runtime not in ("", "runc"):
+        result["runtime_is_default"] = container.runtime == docker.default_runtime()
+    elsewhere = [str(one["path"]) for one in (*container.mounts, *container.tmpfs)]
+    result["changes"] = inside.changes(container.id, elsewhere)
+    result["starters"] = starters.find(result)
     folders = {}
     for name, path in data:
         folder = _folder(container, path)
@@ -62,29 +90,25 @@ def _container(found: dict[str, Any], data: Sequence[tuple[str, str]], secrets: 
     return result
 
 
-def _is_empty(mount: dict[str, Any]) -> bool:
-    """Whether a volume holds nothing; of other mounts nobody needs to know."""
+def _mounted(mount: dict[str, Any], secrets: bool) -> dict[str, Any]:
+    """What is mounted; of a small file also its content, for the Secret at the edge."""
+    source = str(mount["source"])
     try:
-        return mount["type"] == "volume" and not os.listdir(mount["source"])
-    except OSError:
-        return False
+        state = os.stat(source)
+    except FileNotFoundError:
+        return {"kind": "missing", "empty": False, "bytes": 0}
+    if stat.S_ISDIR(state.st_mode):
+        mounted = os.path.ismount(source)
+        return {"kind": "directory", "empty": not os.listdir(source), "bytes": 0, "mount_point": mounted}
+    if not stat.S_ISREG(state.st_mode):
+        return {"kind": "other", "empty": False, "bytes": 0}
+    found = {"kind": "file", "empty": False, "bytes": state.st_size, "executable": bool(state.st_mode & 0o111)}
+    if secrets and state.st_size <= LARGEST_FILE:
+        found["content"] = base64.b64encode(Path(source).read_bytes()).decode()
+    return found
 
 
-def _process(pid: int) -> dict[str, Any] | None:
-    """Numbers of user and groups of the container's first process, which a name in its image stands for."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return None
-    fields = {key: value.split() for key, _colon, value in (line.partition(":") for line in lines)}
-    return {
-        "user": int(fields["Uid"][1]),
-        "group": int(fields["Gid"][1]),
-        "groups": [int(one) for one in fields["Groups"]],
-    }
-
-
-def _folder(container: docker.Container, path: str) -> str:
+def _folder(container: Container, path: str) -> str:
     """Where a directory of the container lies on the device; empty when it is in no bind and no volume."""
     best = ""
     for mount in container.mounts:

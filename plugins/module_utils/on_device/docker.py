@@ -10,15 +10,17 @@ import http.client
 import json
 import os
 import socket
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from ..core.errors import KrafError
+from .container import Container, from_inspect
 
 SOCKET = "/var/run/docker.sock"
 API = "/v1.41"
 """API of Docker 20.10; later engines speak it too. https://docs.docker.com/reference/api/engine/version/v1.41/"""
+LONGEST_STOP = 600
+"""Seconds for a container that Docker would wait for without an end."""
 
 
 class Connection(http.client.HTTPConnection):
@@ -38,13 +40,18 @@ def call(method: str, path: str, body: Any = None, timeout: float = 30.0) -> tup
     Raises:
         KrafError: when Docker does not answer.
     """
+    status, content = raw(method, path, body, timeout)
+    return status, json.loads(content) if content.strip() else None
+
+
+def raw(method: str, path: str, body: Any = None, timeout: float = 30.0, most: int | None = None) -> tuple[int, bytes]:
+    """One request; status and content, of which ``most`` bytes are read. Raises like ``call``."""
     connection = Connection(SOCKET, timeout)
     try:
         text = None if body is None else json.dumps(body)
         connection.request(method, API + path, body=text, headers={"Content-Type": "application/json"})
         answer = connection.getresponse()
-        content = answer.read()
-        return answer.status, json.loads(content) if content.strip() else None
+        return answer.status, answer.read(most)
     except (OSError, http.client.HTTPException) as error:
         raise silent(error) from error
     finally:
@@ -86,8 +93,14 @@ def inspect_image(image: str) -> dict[str, Any] | None:
     return answer if status == 200 and isinstance(answer, dict) else None
 
 
+def default_runtime() -> str:
+    """The runtime of containers that name none."""
+    return str((_must("GET", "/info") or {}).get("DefaultRuntime", ""))
+
+
 def stop(name: str, timeout: int = 10) -> bool:
-    """Stop a container, killed after ``timeout`` seconds; False when it did not run."""
+    """Stop a container, killed after ``timeout`` seconds (LONGEST_STOP for less than 0); False when it did not run."""
+    timeout = timeout if timeout >= 0 else LONGEST_STOP
     path = f"/containers/{quote(name, safe='')}/stop?t={int(timeout)}"
     status, answer = call("POST", path, timeout=timeout + 30)
     if status in (204, 304):
@@ -115,58 +128,6 @@ def _refused(name: str, verb: str, status: int, answer: Any) -> KrafError:
     return KrafError("container", name, f"Docker did not {verb} it: {said or status}", fix)
 
 
-@dataclass(frozen=True)
-class Container:
-    """A container as it really runs, not as its image or a file says it should."""
-
-    name: str
-    id: str
-    image: str
-    image_id: str
-    architecture: str
-    running: bool
-    status: str
-    exit_code: int
-    pid: int
-    path: str
-    args: tuple[str, ...]
-    env: dict[str, str] = field(repr=False)
-    user: str = ""
-    groups: tuple[str, ...] = ()
-    working_dir: str = ""
-    hostname: str = ""
-    labels: dict[str, str] = field(default_factory=dict)
-    ports: tuple[dict[str, Any], ...] = ()
-    mounts: tuple[dict[str, Any], ...] = ()
-    networks: dict[str, str] = field(default_factory=dict)
-    network_mode: str = ""
-    pid_mode: str = ""
-    ipc_mode: str = ""
-    restart_policy: str = "no"
-    restart_maximum: int = 0
-    privileged: bool = False
-    read_only: bool = False
-    devices: tuple[str, ...] = ()
-    capabilities: tuple[str, ...] = ()
-    memory_bytes: int = 0
-    cpus: float = 0.0
-    stop_signal: str = "SIGTERM"
-    stop_timeout: int = 10
-    tty: bool = False
-    started_at: str = ""
-
-    @property
-    def argv(self) -> list[str]:
-        """What runs as its first process, whatever mixture of image and command line it came from."""
-        return [self.path, *self.args]
-
-    def report(self) -> dict[str, Any]:
-        """The container as a module may return it: the names of its environment, never the values."""
-        shown = {key: value for key, value in vars(self).items() if key not in ("env", "path", "args")}
-        shown.update(argv=self.argv, env=sorted(self.env))
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in shown.items()}
-
-
 def describe(name: str) -> Container:
     """Describe a container.
 
@@ -175,80 +136,10 @@ def describe(name: str) -> Container:
     """
     found = inspect(name)
     if found is None:
-        raise KrafError(
-            "container", name, "Docker on the device has none of this name", "See docker ps -a on the device"
-        )
-    image = inspect_image(str(found.get("Image", ""))) or {}
-    return from_inspect(found, str(image.get("Architecture", "")))
+        raise missing(name)
+    return from_inspect(found, inspect_image(str(found.get("Image", ""))))
 
 
-def from_inspect(found: dict[str, Any], architecture: str = "") -> Container:
-    """The container that an answer of Docker's inspect tells of."""
-    config, host, state = (found.get(key) or {} for key in ("Config", "HostConfig", "State"))
-    policy = host.get("RestartPolicy") or {}
-    networks = (found.get("NetworkSettings") or {}).get("Networks") or {}
-    environment = dict(entry.partition("=")[::2] for entry in config.get("Env") or [])
-    return Container(
-        name=str(found.get("Name", "")).lstrip("/"),
-        id=str(found.get("Id", "")),
-        image=str(config.get("Image", "")),
-        image_id=str(found.get("Image", "")),
-        architecture=architecture,
-        running=bool(state.get("Running")),
-        status=str(state.get("Status", "")),
-        exit_code=int(state.get("ExitCode") or 0),
-        pid=int(state.get("Pid") or 0),
-        path=str(found.get("Path", "")),
-        args=tuple(found.get("Args") or ()),
-        env=environment,
-        user=str(config.get("User") or ""),
-        groups=tuple(host.get("GroupAdd") or ()),
-        working_dir=str(config.get("WorkingDir") or ""),
-        hostname=str(config.get("Hostname") or ""),
-        labels=dict(config.get("Labels") or {}),
-        ports=_ports(host.get("PortBindings") or {}),
-        mounts=tuple(_mount(mount) for mount in found.get("Mounts") or ()),
-        networks={key: str((value or {}).get("IPAddress") or "") for key, value in networks.items()},
-        network_mode=str(host.get("NetworkMode") or ""),
-        pid_mode=str(host.get("PidMode") or ""),
-        ipc_mode=str(host.get("IpcMode") or ""),
-        restart_policy=str(policy.get("Name") or "no"),
-        restart_maximum=int(policy.get("MaximumRetryCount") or 0),
-        privileged=bool(host.get("Privileged")),
-        read_only=bool(host.get("ReadonlyRootfs")),
-        devices=tuple(str(device.get("PathOnHost", "")) for device in host.get("Devices") or ()),
-        capabilities=tuple(
-            str(one)[4:] if str(one).startswith("CAP_") else str(one) for one in host.get("CapAdd") or ()
-        ),
-        memory_bytes=int(host.get("Memory") or 0),
-        cpus=int(host.get("NanoCpus") or 0) / 1e9,
-        stop_signal=str(config.get("StopSignal") or "SIGTERM"),
-        stop_timeout=int(config.get("StopTimeout") or 10),
-        tty=bool(config.get("Tty")),
-        started_at=str(state.get("StartedAt") or ""),
-    )
-
-
-def _ports(bindings: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    found = []
-    for key, hosts in bindings.items():
-        port, _unused, protocol = key.partition("/")
-        for host in hosts or []:
-            device_port = int(host.get("HostPort") or 0)
-            address = str(host.get("HostIp") or "")
-            found.append(
-                {"port": int(port), "protocol": protocol or "tcp", "device_port": device_port, "address": address}
-            )
-    return tuple(sorted(found, key=lambda one: (one["port"], one["protocol"], one["device_port"], one["address"])))
-
-
-def _mount(mount: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": str(mount.get("Type", "")),
-        "name": str(mount.get("Name", "")),
-        "source": str(mount.get("Source", "")),
-        "path": str(mount.get("Destination", "")),
-        "driver": str(mount.get("Driver", "")),
-        "read_only": not mount.get("RW", True),
-        "propagation": str(mount.get("Propagation", "")),
-    }
+def missing(name: str) -> KrafError:
+    """What to say when there is no such container."""
+    return KrafError("container", name, "Docker on the device has none of this name", "See docker ps -a on the device")

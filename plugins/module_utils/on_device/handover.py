@@ -22,6 +22,7 @@ from typing import Any
 
 from ..core.errors import KrafError
 from . import deadman, docker, door, forward, manifest, placement, tree
+from .container import Container, from_inspect
 from .placement import DEVICE, EDGE, IDLE, MOVING, READY, Record
 
 ANY = ("", "0.0.0.0", "::")  # noqa: S104
@@ -74,7 +75,7 @@ class Task:
         return tree.Remote(self.doors, self.rsync_sni, self.token)
 
 
-def _as_it_runs(task: Task, record: Record, found: docker.Container) -> Record:
+def _as_it_runs(task: Task, record: Record, found: Container) -> Record:
     """The record with what its container is now: its owner may have made it anew since."""
     return replace(
         record,
@@ -312,7 +313,7 @@ def stop_here(record: Record) -> None:
         found = docker.inspect(name)
         if found is not None:
             docker.set_restart_policy(name, "no")
-            docker.stop(name, docker.from_inspect(found).stop_timeout)
+            docker.stop(name, from_inspect(found).stop_timeout)
 
 
 def _unswap(record: Record) -> None:

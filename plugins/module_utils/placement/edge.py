@@ -144,12 +144,13 @@ class Edge:
             self._cluster.wait(POD, pod["metadata"]["name"], self.namespace, lambda one: one is None, limit)
 
     def clear(self) -> None:
-        """Remove what only a workload needs: values of the environment, marker.
+        """Remove what only a workload needs: values of the environment, files, marker.
 
         The Service stays as long as the Placement: another one would have another address, and the cluster's DNS
         answers with the old one for half a minute (cache and ttl of CoreDNS as kubeadm sets them).
         """
-        self._cluster.delete(SECRET, manifest.secret_name(self._app), self.namespace)
+        for name in (manifest.secret_name(self._app), manifest.files_name(self._app)):
+            self._cluster.delete(SECRET, name, self.namespace)
         if not self._app.data and not self._app.overlap:
             self._cluster.delete(CONFIG_MAP, manifest.gate_name(self._app), self.namespace)
 

@@ -44,9 +44,9 @@ def choose(app: App, found: Mapping[str, Any], architectures: Sequence[str]) -> 
     mine = str(found.get("architecture") or "")
     if mine in architectures:
         named = app.images.get(mine, "")
-        pinned = _pinned(named, found.get("image_digests") or [])
-        if pinned:
-            return Choice(mine, pinned, f"{named}, by the digest that runs on the device")
+        digest = pinned(named, found.get("image_digests") or [])
+        if digest:
+            return Choice(mine, digest, f"{named}, by the digest that runs on the device")
         return Choice(mine, "", "what runs on the device is pushed to the image registry")
     for architecture in architectures:
         if app.images.get(architecture):
@@ -58,7 +58,7 @@ def choose(app: App, found: Mapping[str, Any], architectures: Sequence[str]) -> 
     raise KrafError(f"image of app {app.key}", None, why, fix)
 
 
-def _pinned(named: str, digests: Sequence[str]) -> str:
+def pinned(named: str, digests: Sequence[str]) -> str:
     """The digest by which a registry served what runs, if it is the repository that the app names."""
     if not named:
         return ""

@@ -122,6 +122,7 @@ class Job:
         token: shared by mover and device for this run.
         background: the device's part of the move.
         report: portability of what runs.
+        accept: properties whose refusal the operator accepts.
         say: tells a person how far the run is.
         data_bytes: that the app's data take on the owner's side; ``copied`` were sent before and while clients wait.
     """
@@ -143,6 +144,7 @@ class Job:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     background: Background | None = None
     report: list[dict[str, str]] = field(default_factory=list)
+    accept: tuple[str, ...] = ()
     image: str = ""
     clock: dict[str, float] = field(default_factory=dict)
     say: Callable[[str], None] = field(default=lambda _text: None, repr=False)

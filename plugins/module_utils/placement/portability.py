@@ -4,38 +4,43 @@
 
 """What of a container on the device is the same at the edge, and what is not. Pure: a description in, a verdict out.
 
-Each property is kept, translated (Kubernetes has other words for it), lost (the app runs without it) or refused (it
-would not be the same app; nothing is changed then).
+Nothing is passed over: what this collection does not know is refused by its name (``portable_settings``).
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..catalog.records import App
+from ..core import sizes
 from ..core.errors import KrafError
-from ..manifests.workload import Process
+from ..manifests.workload import Health, Process
+from . import portable_settings as settings
+from . import portable_storage as storage
+from .verdicts import KEPT, LOST, REFUSED, TRANSLATED, Row, accepted, row
 
-KEPT, TRANSLATED, LOST, REFUSED = "kept", "translated", "lost", "refused"
 # https://kubernetes.io/docs/concepts/configuration/secret/#use-case-as-container-environment-variables
-_ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*\Z")
-_ANONYMOUS = re.compile(r"[0-9a-f]{64}\Z")
-_BRIDGES = ("", "default", "bridge")
+_ENV_NAME = re.compile(r"(?!\.\Z|\.\.)[-._a-zA-Z][-._a-zA-Z0-9]{0,252}\Z", re.ASCII)
+LARGEST_ID = 2**31 - 1
+LARGEST_ENVIRONMENT = 2**20
+LONGEST_STOP = 600
+"""Seconds for a container that Docker would wait for without an end."""
+RESTARTS = {
+    "no": "on the device nothing starts it again when it ends, ",
+    "on-failure": "its number of tries is not counted, ",
+}
 
 
-def row(name: str, verdict: str, why: str) -> dict[str, str]:
-    """One line of the report."""
-    return {"property": name[:256], "verdict": verdict, "why": why[:1024]}
-
-
-def examine(app: App, found: Mapping[str, Any] | None) -> list[dict[str, str]]:
+def examine(app: App, found: Mapping[str, Any] | None, accept: Sequence[str] = ()) -> list[Row]:
     """The portability report of what runs.
 
     Args:
         app: its row in the catalog.
         found: the container as the device describes it; None when there is none.
+        accept: properties whose refusal the operator accepts.
 
     Raises:
         KrafError: when there is nothing to examine.
@@ -49,135 +54,182 @@ def examine(app: App, found: Mapping[str, Any] | None) -> list[dict[str, str]]:
     rows += _user(found)
     rows += _environment(app, found)
     rows += _ports(app, found)
-    rows += _mounts(app, found)
-    rows += _isolation(found)
-    policy = str(found.get("restart_policy") or "no")
-    rows.append(row(f"restart policy {policy}", TRANSLATED, "at the edge Kubernetes starts it again whenever it ends"))
-    if found.get("auto_remove"):
-        rows.append(row("--rm", REFUSED, "Docker removes the container when it is stopped, so there is no way back"))
-    if found.get("stop_signal") != found.get("image_stop_signal"):
-        rows.append(row(f"stop signal {found.get('stop_signal')}", LOST, "at the edge the image's own is sent"))
-    if found.get("hostname") != str(found.get("id") or "")[:12]:
-        rows.append(row("host name", LOST, "at the edge it is the name of the pod"))
+    rows += storage.rows(app, found)
+    rows += settings.rows(found)
+    rows += _limits(app, found)
+    rows += _life(app, found)
     rows.append(row("address of clients", LOST, "at the edge the app sees the door's address"))
-    return rows
+    return accepted(rows, accept)
 
 
-def refuse(app: App, rows: Sequence[Mapping[str, str]]) -> None:
-    """Stop when a property is refused.
-
-    Raises:
-        KrafError: naming every refused property.
-    """
-    refused = [f"{one['property']}: {one['why']}" for one in rows if one["verdict"] == REFUSED]
-    if refused:
-        fix = "Change the container or the app's row in the catalog; nothing was changed"
-        raise KrafError(f"app {app.key}", None, f"it cannot run at the edge as it is: {'; '.join(refused)}", fix)
+def returning(found: Mapping[str, Any]) -> list[Row]:
+    """What the way back depends on."""
+    return storage.data(found)
 
 
 def process(found: Mapping[str, Any]) -> Process:
-    """What is to run at the edge."""
-    ids = found.get("process") or {}
-    overridden = found.get("user") and found.get("user") != found.get("image_user")
-    user, group = _numbers(str(found.get("user") or "")) if overridden else (None, None)
-    if overridden and ids:
-        user, group = int(ids["user"]), int(ids["group"])
+    """What is to run at the edge. What Kubernetes would refuse is left out; ``examine`` has said so."""
+    ids = found.get("identity") or {}
+    own_user = found.get("user") and found.get("user") != found.get("image_user")
     env = found.get("env") or {}
+    mode = str(found.get("ipc_mode") or "")
     return Process(
         argv=tuple(found["argv"]),
-        env=dict(env) if isinstance(env, Mapping) else {},
+        env={key: value for key, value in env.items() if is_variable(key)} if isinstance(env, Mapping) else {},
         working_dir=str(found.get("working_dir") or ""),
-        user=user,
-        group=group,
-        groups=tuple(int(one) for one in found.get("groups") or () if str(one).isdigit()),
-        stop_seconds=int(found.get("stop_timeout") or 10),
+        user=ids.get("user") if own_user else None,
+        group=ids.get("group") if own_user else None,
+        groups=tuple(ids.get("groups") or ()),
+        stop_seconds=_stop_seconds(found),
         tty=bool(found.get("tty")),
         read_only=bool(found.get("read_only")),
+        stdin=bool(found.get("stdin")),
+        stdin_once=bool(found.get("stdin_once")),
+        tmpfs=storage.tmpfs(found),
+        shm_bytes=0 if mode == "none" else storage.shm_bytes(found),
+        files=tuple(
+            (path, base64.b64decode(content), executable) for path, content, executable in storage.contents(found)
+        ),
+        read_only_paths=storage.read_only_paths(found),
+        hosts=settings.hosts(found),
+        capabilities=settings.capabilities(found),
+        dropped=tuple(found.get("capabilities_dropped") or ()),
+        no_new_privileges=settings.no_new_privileges(found),
+        sysctls=settings.sysctls(found),
+        health=_health(found),
     )
 
 
-def _numbers(user: str) -> tuple[int | None, int | None]:
-    name, _colon, group = user.partition(":")
-    return (int(name) if name.isdigit() else None), (int(group) if group.isdigit() else None)
+def is_variable(name: str) -> bool:
+    """Whether Kubernetes takes a variable of this name from a Secret."""
+    return bool(_ENV_NAME.match(name))
 
 
-def _user(found: Mapping[str, Any]) -> list[dict[str, str]]:
-    user = str(found.get("user") or "")
-    if not user or user == found.get("image_user"):
-        return [row("user", KEPT, "the image's own")]
-    wanted = process(found)
-    if wanted.user is None:
-        why = "its number is known only while the container runs: start it"
-        return [row(f"user {user}", REFUSED, why)]
-    return [row(f"user {user}", KEPT, f"as number {wanted.user}, group {wanted.group}")]
+def _stop_seconds(found: Mapping[str, Any]) -> int:
+    given = found.get("stop_timeout")
+    return 10 if given is None else int(given) if int(given) >= 0 else LONGEST_STOP
 
 
-def _environment(app: App, found: Mapping[str, Any]) -> list[dict[str, str]]:
-    named = sorted(found.get("env") or ())
+def _health(found: Mapping[str, Any]) -> Health | None:
+    given = found.get("healthcheck")
+    if not given:
+        return None
+    return Health(tuple(given["argv"]), float(given["interval"]), float(given["timeout"]), int(given["retries"]))
+
+
+def _user(found: Mapping[str, Any]) -> list[Row]:
+    user, ids = str(found.get("user") or ""), found.get("identity") or {}
+    rows = []
+    unknown = [str(one) for one in ids.get("unknown") or ()]
+    if user and user != found.get("image_user"):
+        name = f"user {user}"
+        if unknown and (ids.get("user") is None or ids.get("group") is None or set(unknown) & set(user.split(":"))):
+            why = f"the container's /etc/passwd and /etc/group do not have {' and '.join(unknown)}"
+            rows.append(row(name, REFUSED, why))
+        elif not ids:
+            rows.append(row(name, REFUSED, "its number is not known"))
+        else:
+            rows.append(row(name, KEPT, f"as number {ids['user']}, group {ids['group']}"))
+    else:
+        rows.append(row("user", KEPT, "the image's own"))
+    for one in found.get("groups") or ():
+        if one in unknown:
+            why = "the container's /etc/group does not have it"
+            rows.append(row(f"group {one}", REFUSED, why, "the app does not have this group"))
+        else:
+            rows.append(row(f"group {one}", KEPT, f"among its groups {_listed(ids.get('groups'))}"))
+    wrong = [one for one in (ids.get("user"), ids.get("group"), *(ids.get("groups") or ())) if (one or 0) > LARGEST_ID]
+    rows += [row(f"id {one}", REFUSED, f"Kubernetes takes numbers up to {LARGEST_ID}") for one in wrong]
+    return rows
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(map(str, values or ())) or "none"
+
+
+def _environment(app: App, found: Mapping[str, Any]) -> list[Row]:
+    env = found.get("env") or ()
+    named = sorted(env)
+    why = "Kubernetes takes letters, digits, '-', '_' and '.' in its name, and no digit at the start"
     rows = [
-        row(f"variable {name}", REFUSED, "Kubernetes takes letters, digits, '-', '_' and '.' in its name")
+        row(f"variable {name}", REFUSED, why, "the app runs without this variable")
         for name in named
-        if not _ENV_NAME.match(name)
+        if not is_variable(name)
     ]
-    missing = sorted(set(app.env) - set(named))
+    missing = sorted(set(app.env) - set(named) - set(found.get("image_env") or ()))
     rows += [
         row(f"variable {name}", REFUSED, "the catalog names it, the container does not have it") for name in missing
     ]
-    if named:
+    if isinstance(env, Mapping) and sum(len(value.encode()) for value in env.values()) > LARGEST_ENVIRONMENT:
+        rows.append(row("environment", REFUSED, "a Secret holds 1 MiB, its values are more"))
+    elif named:
         rows.append(row("environment", KEPT, f"values go to a Secret: {', '.join(named)}"))
     return rows
 
 
-def _ports(app: App, found: Mapping[str, Any]) -> list[dict[str, str]]:
+def _ports(app: App, found: Mapping[str, Any]) -> list[Row]:
     rows = []
+    without = "clients of the device do not reach this port while the app is at the edge"
     if len(app.ports) != 1:
         rows.append(row("ports", REFUSED, f"the app has {len(app.ports)} ports in the catalog, one can move so far"))
-    known = {port.port for port in app.ports}
+    known = {(port.port, port.protocol.lower()): port.device_port for port in app.ports}
     for port in found.get("ports") or []:
-        name = f"port {port['device_port']} to {port['port']}/{port['protocol']}"
-        if port["port"] in known and port["protocol"].lower() == "tcp":
+        protocol = str(port["protocol"]).lower()
+        address = f"{port['address']}:" if port.get("address") else ""
+        name = f"port {address}{port['device_port']} to {port['port']}/{protocol}"
+        wanted = known.get((port["port"], protocol))
+        if wanted is None:
+            rows.append(row(name, REFUSED, "it is published and not among the app's ports in the catalog", without))
+        elif wanted != port["device_port"]:
+            why = f"the catalog says that clients reach it under {wanted}"
+            rows.append(row(name, REFUSED, why, without))
+        elif address:
+            why = "it is bound to one address, its forward is not"
+            rows.append(row(name, REFUSED, why, "clients reach it under every address of the device"))
+        else:
             rows.append(row(name, TRANSLATED, "the device's own port stays; its forward leads to the edge"))
-        else:
-            rows.append(row(name, REFUSED, "it is published and not among the app's ports in the catalog"))
+    for one in found.get("exposed") or ():
+        rows.append(row(f"exposed port {one}", LOST, "other containers of the device do not reach it at the edge"))
     return rows
 
 
-def _mounts(app: App, found: Mapping[str, Any]) -> list[dict[str, str]]:
+def _limits(app: App, found: Mapping[str, Any]) -> list[Row]:
     rows = []
-    declared = {data.path.rstrip("/"): data.name for data in app.data}
-    for name, data in sorted((found.get("data") or {}).items()):
-        if not data["folder"] or not data["exists"]:
-            rows.append(row(f"data {name}", REFUSED, f"{data['path']} lies in no directory or volume of the device"))
-        elif data["mount_point"]:
-            rows.append(row(f"data {name}", REFUSED, f"{data['folder']} is a mount point and cannot be exchanged"))
-        else:
-            rows.append(row(f"data {name}", KEPT, f"{data['folder']} is copied, {data['bytes']} bytes"))
-    for mount in found.get("mounts") or []:
-        path = str(mount["path"]).rstrip("/")
-        inside = any(path == at or at.startswith(f"{path}/") for at in declared)
-        name = f"{mount['type']} {mount.get('source') or mount.get('name')} at {path}"
-        if not inside and mount.get("empty") and _ANONYMOUS.match(str(mount.get("name"))):
-            rows.append(row(f"volume at {path}", TRANSLATED, "it is the image's own, and empty; the edge has one, too"))
-        elif not inside:
-            rows.append(row(name, REFUSED, "it is not among the app's data in the catalog and would be missing"))
+    for key, given, declared in (
+        ("memory", sizes.human(int(found.get("memory_bytes") or 0)) if found.get("memory_bytes") else "", app.memory),
+        ("cpus", f"{float(found.get('cpus') or 0):g}" if found.get("cpus") else "", app.cpu),
+    ):
+        if given and declared:
+            rows.append(row(f"{key} {given}", TRANSLATED, f"the limit in the catalog: {declared}"))
+        elif given:
+            rows.append(row(f"{key} {given}", LOST, "the catalog names no limit, the namespace's own holds"))
     return rows
 
 
-def _isolation(found: Mapping[str, Any]) -> list[dict[str, str]]:
-    rows = []
-    mode = str(found.get("network_mode") or "")
-    if mode == "host" or mode.startswith("container:"):
-        rows.append(row(f"network {mode}", REFUSED, "at the edge it has a network of its own"))
-    elif mode not in _BRIDGES:
-        rows.append(row(f"network {mode}", LOST, "other containers of the device are not found by name at the edge"))
-    for key in ("pid_mode", "ipc_mode"):
-        if str(found.get(key) or "") in ("host",) or str(found.get(key) or "").startswith("container:"):
-            rows.append(row(f"{key} {found[key]}", REFUSED, "at the edge it has its own"))
-    if found.get("privileged"):
-        rows.append(row("privileged", REFUSED, "nothing runs privileged at the edge"))
-    rows += [row(f"device {one}", REFUSED, "the edge does not have it") for one in found.get("devices") or []]
-    for one in found.get("capabilities") or []:
-        rows.append(row(f"capability {one}", REFUSED, "capabilities are not given at the edge"))
-    if (found.get("labels") or {}).get("com.docker.compose.project"):
-        rows.append(row("compose project", LOST, "docker compose up on the device would start it there again"))
+def _life(app: App, found: Mapping[str, Any]) -> list[Row]:
+    """How it starts, is watched, and ends."""
+    policy, maximum = str(found.get("restart_policy") or "no"), int(found.get("restart_maximum") or 0)
+    shown = f"{policy}:{maximum}" if maximum else policy
+    why = f"{RESTARTS.get(policy, '')}at the edge Kubernetes starts it again whenever it ends"
+    rows = [row(f"restart policy {shown}", TRANSLATED, why)]
+    if found.get("auto_remove"):
+        rows.append(row("--rm", REFUSED, "Docker removes the container when it is stopped, so there is no way back"))
+    if found.get("stop_signal") != found.get("image_stop_signal"):
+        rows.append(row(f"stop signal {found.get('stop_signal')}", LOST, "at the edge the image's own is sent"))
+    if (found.get("stop_timeout") or 0) < 0:
+        rows.append(row("stop timeout", LOST, f"Docker would wait for ever, the edge waits {LONGEST_STOP} s"))
+    elif found.get("stop_timeout") not in (None, 10):
+        rows.append(row(f"stop timeout {found['stop_timeout']} s", KEPT, "at least 1 s"))
+    health = found.get("healthcheck")
+    if health and app.probe:
+        rows.append(row("healthcheck", TRANSLATED, "the probe in the catalog is asked instead"))
+    elif health:
+        rows.append(row("healthcheck", TRANSLATED, "run as readiness probe; its time to start up is not needed there"))
+    for starter in found.get("starters") or ():
+        name = f"{starter['kind']} {starter['source']}"
+        if starter["starts"]:
+            why = "it would start the container on the device while the edge owns the app; switch it off"
+            rows.append(row(name, REFUSED, why, "it is yours to keep it from starting the container"))
+        else:
+            rows.append(row(name, LOST, "who starts it by hand starts the container on the device"))
     return rows

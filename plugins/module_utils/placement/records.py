@@ -118,7 +118,7 @@ class Records:
         """The account of a change of owner, or a further try at the same."""
         name = names.migration(self._app, epoch)
         spec = {"device": self._device, "app": self._app, "to": to, "epoch": epoch}
-        status = {"result": RUNNING, "started": _now(), "holder": holder, "portability": portability[:100]}
+        status = {"result": RUNNING, "started": _now(), "holder": holder, "portability": portability}
         wanted = {
             "apiVersion": MIGRATION.api_version,
             "kind": MIGRATION.kind,

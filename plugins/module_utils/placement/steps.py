@@ -24,7 +24,7 @@ from ..on_device.manifest import SMALL
 from ..storage import volumes
 from ..storage.credentials import decode
 from ..storage.state import State, real, requested
-from . import image, portability
+from . import image, portability, verdicts
 from . import mover as movers
 from .edge import Edge
 from .job import Background, Job
@@ -123,11 +123,12 @@ class Steps:
             raise KrafError(
                 f"kind of app {job.app.key}", job.app.kind, "only services can move so far", "Leave it there"
             )
-        job.report = portability.examine(job.app, job.found)
-        portability.refuse(job.app, job.report)
+        job.report = portability.examine(job.app, job.found, job.accept)
+        # What the edge does not give is no reason to keep the app there.
+        verdicts.refuse(job.app, job.report if job.to == EDGE else portability.returning(job.found))
         if job.to == EDGE:
             choice = image.choose(job.app, job.found, job.site.architectures)
-            job.report.append(portability.row("image", portability.KEPT, choice.why))
+            job.report.append(verdicts.row("image", verdicts.KEPT, choice.why))
             self._room_at_edge()
         else:
             self._container_is_there()

@@ -8,11 +8,12 @@ from typing import Any
 from ..core.coerce import printable
 from ..core.sizes import human
 from ..core.table import table
-from .portability import KEPT
+from .verdicts import KEPT
 
 Row = Mapping[str, Any]
 COLUMNS = ("app", "changed", "owner", "epoch", "address", "held")
 REPORT_COLUMNS = ("verdict", "property", "why")
+REPORT_WIDTH = 160
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
@@ -29,7 +30,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
         different = [_different(one) for one in row.get("portability") or [] if one["verdict"] != KEPT]
         if different:
             found += ["", f"What is different for {row['app']} at the edge"]
-            found += [f"  {line}" for line in table(different, REPORT_COLUMNS)]
+            found += [f"  {line}" for line in table(different, REPORT_COLUMNS, REPORT_WIDTH)]
     return found
 
 
@@ -52,4 +53,4 @@ def _cost(row: Row) -> str:
 
 
 def _different(one: Row) -> Row:
-    return {key: printable(one[key], 120) for key in REPORT_COLUMNS}
+    return {key: printable(one[key], REPORT_WIDTH) for key in REPORT_COLUMNS}

@@ -18,7 +18,7 @@ from ..migration import table
 from ..migration.table import Step
 from ..migration.world import HELD, READY, World
 from ..storage import namespaces
-from . import fault, reading
+from . import fault, reading, verdicts
 from .edge import Edge
 from .job import Job
 from .lease import Lease
@@ -118,7 +118,7 @@ class Walk:
         self.steps.describe()
         if changed:
             job.placement = self.records.stamp(job.placed, job.run, job.holder)
-        self.records.begin(job.to, job.epoch + 1, job.holder, job.report)
+        self.records.begin(job.to, job.epoch + 1, job.holder, verdicts.stored(job.report))
         try:
             self._walk(table.plan(job.to, job.app.overlap))
         except KrafError as error:

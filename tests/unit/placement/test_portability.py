@@ -12,19 +12,19 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import Port
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.placement import portability
-from ansible_collections.kraf.edge.plugins.module_utils.placement.portability import KEPT, LOST, REFUSED, TRANSLATED
+from ansible_collections.kraf.edge.plugins.module_utils.placement import portability, verdicts
+from ansible_collections.kraf.edge.plugins.module_utils.placement.verdicts import KEPT, LOST, REFUSED, TRANSLATED
 
 from .containers import APP, container
 
 
-def verdicts(**changes: Any) -> dict[str, str]:
+def judged(**changes: Any) -> dict[str, str]:
     return {row["property"]: row["verdict"] for row in portability.examine(APP, container(**changes))}
 
 
 def test_a_plain_container_can_move() -> None:
     rows = portability.examine(APP, container())
-    portability.refuse(APP, rows)
+    verdicts.refuse(APP, rows)
     found = {row["property"]: row["verdict"] for row in rows}
     assert found["data results"] == found["argv"] == found["user"] == KEPT
     assert found["port 80 to 8000/tcp"] == TRANSLATED
@@ -56,7 +56,7 @@ def test_mig_09_what_the_edge_does_not_give_is_refused_by_name(change: dict[str,
     rows = portability.examine(APP, container(**change))
     assert {row["property"]: row["verdict"] for row in rows}[name] == REFUSED
     with pytest.raises(KrafError) as caught:
-        portability.refuse(APP, rows)
+        verdicts.refuse(APP, rows)
     assert name in str(caught.value)
 
 
@@ -77,26 +77,26 @@ def test_mig_11_a_user_of_the_image_is_left_to_the_image() -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "process", "expected"),
+    ("user", "identity", "expected"),
     [
-        ("pi", {"user": 1000, "group": 44, "groups": [44]}, (1000, 44)),
-        ("1000:1000", None, (1000, 1000)),
-        ("1000", {"user": 1000, "group": 0, "groups": []}, (1000, 0)),
+        ("pi", {"user": 1000, "group": 44, "groups": [27], "unknown": []}, (1000, 44, (27,))),
+        ("1000:1000", {"user": 1000, "group": 1000, "groups": [], "unknown": []}, (1000, 1000, ())),
     ],
 )
 def test_mig_11_a_user_given_to_the_container_becomes_numbers(
-    user: str, process: dict[str, Any] | None, expected: tuple[int, int]
+    user: str, identity: dict[str, Any], expected: tuple[int, int, tuple[int, ...]]
 ) -> None:
-    found = portability.process(container(user=user, process=process))
-    assert (found.user, found.group) == expected
+    found = portability.process(container(user=user, identity=identity))
+    assert (found.user, found.group, found.groups) == expected
 
 
 def test_mig_11_a_name_whose_number_nobody_knows_is_refused() -> None:
-    assert verdicts(user="pi", process=None)["user pi"] == REFUSED
+    identity = {"user": None, "group": None, "groups": [], "unknown": ["pi"]}
+    assert judged(user="pi", identity=identity)["user pi"] == REFUSED
 
 
 def test_mig_13_a_variable_that_kubernetes_refuses_is_named() -> None:
-    assert verdicts(env={"1X": "2", "GOOD": "1"})["variable 1X"] == REFUSED
+    assert judged(env={"1X": "2", "GOOD": "1"})["variable 1X"] == REFUSED
 
 
 def test_mig_15_the_report_holds_names_and_no_values() -> None:
@@ -106,17 +106,17 @@ def test_mig_15_the_report_holds_names_and_no_values() -> None:
 
 def test_data_that_lie_in_the_container_itself_are_refused() -> None:
     data = {"results": {**container()["data"]["results"], "folder": "", "exists": False}}
-    assert verdicts(data=data)["data results"] == REFUSED
+    assert judged(data=data)["data results"] == REFUSED
 
 
 def test_a_data_directory_that_is_a_mount_point_is_refused_since_it_cannot_be_exchanged() -> None:
     data = {"results": {**container()["data"]["results"], "mount_point": True}}
-    assert verdicts(data=data)["data results"] == REFUSED
+    assert judged(data=data)["data results"] == REFUSED
 
 
 def test_mig_08_a_mount_that_the_catalog_does_not_name_is_refused() -> None:
     mounts = [*container()["mounts"], {"type": "volume", "name": "case_vol", "source": "/v/_data", "path": "/cache"}]
-    assert verdicts(mounts=mounts)["volume /v/_data at /cache"] == REFUSED
+    assert judged(mounts=mounts)["volume /v/_data at /cache"] == REFUSED
 
 
 @pytest.mark.parametrize(("empty", "verdict"), [(True, TRANSLATED), (False, REFUSED)])
@@ -127,11 +127,11 @@ def test_mig_08_an_anonymous_volume_of_the_image_may_stay_only_if_it_is_empty(em
 
 
 def test_a_container_that_vanishes_when_it_stops_is_refused() -> None:
-    assert verdicts(auto_remove=True)["--rm"] == REFUSED
+    assert judged(auto_remove=True)["--rm"] == REFUSED
 
 
 def test_mig_17_names_of_other_containers_are_reported_as_lost() -> None:
-    found = verdicts(network_mode="stack_default", labels={"com.docker.compose.project": "stack"})
+    found = judged(network_mode="stack_default", labels={"com.docker.compose.project": "stack"})
     assert found["network stack_default"] == found["compose project"] == LOST
 
 
