@@ -151,7 +151,7 @@ def _state(found: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 def _memory(size: int) -> str:
     unit = sizes.UNITS["Ki"]
-    return sizes.to_kubernetes(math.ceil(size / unit) * unit) if size else ""
+    return sizes.to_kubernetes(max(apps.MINIMUM_MEMORY, math.ceil(size / unit) * unit)) if size else ""
 
 
 def _probe(found: Mapping[str, Any], path: str, ports: Sequence[int]) -> dict[str, Any] | None:
