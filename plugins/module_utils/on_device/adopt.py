@@ -68,7 +68,7 @@ def describe(found: dict[str, Any], data: Sequence[tuple[str, str]], secrets: bo
 
     Returns:
         The container's report, with ``identity`` (numbers of user and groups), ``data``, ``changes``, ``starters``,
-        and of each mount its ``kind`` (directory, file, other, missing), ``bytes``, and whether it is ``empty``.
+        and of each mount its ``kind`` (directory, file, other, missing, unreadable), ``bytes``, and whether it is ``empty``.
     """
     container = from_inspect(found, docker.inspect_image(str(found.get("Image", ""))))
     result = container.report()
@@ -95,17 +95,21 @@ def _mounted(mount: dict[str, Any], secrets: bool) -> dict[str, Any]:
     source = str(mount["source"])
     try:
         state = os.stat(source)
+        if stat.S_ISDIR(state.st_mode):
+            with os.scandir(source) as entries:
+                empty = next(entries, None) is None
+            return {"kind": "directory", "empty": empty, "bytes": 0, "mount_point": os.path.ismount(source)}
+        if not stat.S_ISREG(state.st_mode):
+            return {"kind": "other", "empty": False, "bytes": 0}
+        found = {"kind": "file", "empty": False, "bytes": state.st_size, "executable": bool(state.st_mode & 0o111)}
+        if secrets and state.st_size <= LARGEST_FILE:
+            found["content"] = base64.b64encode(Path(source).read_bytes()).decode()
+        return found
     except FileNotFoundError:
         return {"kind": "missing", "empty": False, "bytes": 0}
-    if stat.S_ISDIR(state.st_mode):
-        mounted = os.path.ismount(source)
-        return {"kind": "directory", "empty": not os.listdir(source), "bytes": 0, "mount_point": mounted}
-    if not stat.S_ISREG(state.st_mode):
-        return {"kind": "other", "empty": False, "bytes": 0}
-    found = {"kind": "file", "empty": False, "bytes": state.st_size, "executable": bool(state.st_mode & 0o111)}
-    if secrets and state.st_size <= LARGEST_FILE:
-        found["content"] = base64.b64encode(Path(source).read_bytes()).decode()
-    return found
+    except OSError as error:
+        # Such as a mount of FUSE that is another user's: root may not look into it.
+        return {"kind": "unreadable", "empty": False, "bytes": 0, "why": error.strerror or str(error)}
 
 
 def _folder(container: Container, path: str) -> str:

@@ -115,6 +115,8 @@ def _mount(app: App, found: Mapping[str, Any], mount: Mapping[str, Any]) -> list
     outer = [at for at in declared if path.startswith(f"{at}/")]
     if outer:
         return [row(name, REFUSED, f"it lies within {outer[0]}, whose copy does not hold it", _WITHOUT)]
+    if mount.get("kind") == "unreadable":
+        return [row(name, REFUSED, f"root of the device cannot read it: {mount.get('why')}", _WITHOUT)]
     if mount.get("kind") == "other":
         return [row(name, REFUSED, "a socket or device file is the device's own", _WITHOUT)]
     return [row(name, REFUSED, "it is not among the app's data in the catalog and would be missing", _WITHOUT)]

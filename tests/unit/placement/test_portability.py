@@ -139,3 +139,58 @@ def test_a_second_port_is_refused() -> None:
     app = dataclasses.replace(APP, ports=(Port(8000, 80), Port(9000, 90)))
     found = {row["property"]: row["verdict"] for row in portability.examine(app, container())}
     assert found["ports"] == REFUSED
+
+
+@pytest.mark.parametrize(("starts", "verdict"), [(True, REFUSED), (False, LOST)])
+def test_what_would_start_it_again_is_refused_by_its_source(starts: bool, verdict: str) -> None:
+    starters = [{"kind": "unit", "source": "kitchen.service", "starts": starts}]
+    assert judged(starters=starters)["unit kitchen.service"] == verdict
+
+
+def test_what_is_accepted_is_lost_and_what_cannot_be_stays_refused() -> None:
+    rows = portability.examine(APP, container(privileged=True, auto_remove=True), ["privileged", "--rm"])
+    found = {row["property"]: row for row in rows}
+    assert found["privileged"]["verdict"] == LOST
+    assert found["privileged"]["why"].startswith("accepted: it runs without")
+    assert found["--rm"]["verdict"] == REFUSED
+    with pytest.raises(KrafError) as caught:
+        verdicts.refuse(APP, rows)
+    assert "privileged" not in str(caught.value)
+
+
+def test_a_refusal_says_how_it_may_be_accepted() -> None:
+    with pytest.raises(KrafError) as caught:
+        verdicts.refuse(APP, portability.examine(APP, container(privileged=True, devices=["/dev/a,b"])))
+    assert "(kraf_accept: 'privileged, device /dev/a;b') that it runs without" in str(caught.value)
+    with pytest.raises(KrafError) as caught:
+        verdicts.refuse(APP, portability.examine(APP, container(privileged=True, auto_remove=True)))
+    assert "Only these could be accepted (kraf_accept): privileged" in str(caught.value)
+
+
+def test_a_setting_that_nobody_knows_is_refused() -> None:
+    assert judged(settings={"NotYetKnown": "7"})["NotYetKnown 7"] == REFUSED
+
+
+def test_a_port_that_the_catalog_has_under_another_number_is_refused() -> None:
+    ports = [{"port": 8000, "protocol": "tcp", "device_port": 81, "address": ""}]
+    assert judged(ports=ports)["port 81 to 8000/tcp"] == REFUSED
+
+
+def test_names_of_the_device_are_shown_without_what_a_terminal_obeys() -> None:
+    rows = portability.examine(APP, container(devices=["/dev/\x1b[31mred\n"]))
+    assert next(row["property"] for row in rows if row["property"].startswith("device")) == "device /dev/red"
+
+
+def test_a_migration_stores_what_differs_first_and_counts_what_has_no_room() -> None:
+    rows = [verdicts.row(f"kept {number}", KEPT, "x") for number in range(150)] + [verdicts.row("gone", LOST, "x")]
+    found = verdicts.stored(rows)
+    assert len(found) == verdicts.MOST
+    assert found[0]["property"] == "gone"
+    assert found[-1]["property"] == "52 more"
+
+
+def test_the_way_back_depends_on_the_data_alone() -> None:
+    verdicts.refuse(APP, portability.returning(container(privileged=True)))
+    data = {"results": {**container()["data"]["results"], "mount_point": True}}
+    with pytest.raises(KrafError, match="data results"):
+        verdicts.refuse(APP, portability.returning(container(data=data)))
