@@ -68,7 +68,7 @@ def describe(found: dict[str, Any], data: Sequence[tuple[str, str]], secrets: bo
 
     Returns:
         The container's report, with ``identity`` (numbers of user and groups), ``data``, ``changes``, ``starters``,
-        and of each mount its ``kind`` (directory, file, other, missing, unreadable), ``bytes``, and whether it is ``empty``.
+        and of each mount its ``kind`` (directory, file, other, missing, unreadable), ``bytes`` and ``empty``.
     """
     container = from_inspect(found, docker.inspect_image(str(found.get("Image", ""))))
     result = container.report()

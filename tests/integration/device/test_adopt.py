@@ -21,6 +21,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.placement import definit
 from ansible_collections.kraf.edge.plugins.module_utils.placement.verdicts import KEPT, LOST, REFUSED, TRANSLATED
 from ansible_collections.kraf.edge.plugins.modules import app as app_module
 from ansible_collections.kraf.edge.plugins.modules import container as container_module
+from tests.integration import pods
 from tests.integration.device import engine as engines
 from tests.integration.device.engine import IMAGE, SLEEP, Create, Engine
 from tests.integration.modules import run
@@ -50,7 +51,11 @@ def objects(name: str, cluster: Cluster, app: App | None = None) -> dict[str, di
     app = app or definition.adopt(adopt.report(name), "pi1").app
     wanted = Workload(app, UID, portability.process(described(name, app)), DIGEST, EDGE, "amd64", 3, 3)
     cluster.apply(namespace.objects("pi1", UID)[0])
-    stored = [cluster.apply(one, dry_run=True) for one in workload.objects(wanted)]
+    rendered = workload.objects(wanted)
+    for one in rendered:
+        for made in pods.of(one):
+            cluster.apply(made, dry_run=True)
+    stored = [cluster.apply(one, dry_run=True) for one in rendered]
     return {
         one["metadata"]["name"].rpartition("-")[2] if one["kind"] == "Secret" else one["kind"]: one for one in stored
     }

@@ -15,6 +15,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cl
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover, namespace, workload
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Process, Workload
+from tests.integration import pods
 from tests.integration.apiserver import ApiServer
 
 UID = "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11"
@@ -31,7 +32,10 @@ def server(api: ApiServer) -> Cluster:
 
 
 def accepted(server: Cluster, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the API server would store; it refuses by an exception."""
+    """What the API server would store; it refuses by an exception, also for the pods that are to follow."""
+    for obj in objects:
+        for pod in pods.of(obj):
+            server.apply(pod, dry_run=True)
     return [server.apply(obj, dry_run=True) for obj in objects]
 
 

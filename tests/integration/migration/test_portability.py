@@ -19,6 +19,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device.container impo
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.inside import resolve
 from ansible_collections.kraf.edge.plugins.module_utils.placement import definition, portability, verdicts
 from ansible_collections.kraf.edge.plugins.module_utils.placement.verdicts import REFUSED
+from tests.integration import pods
 from tests.integration.apiserver import ApiServer
 
 UID = "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11"
@@ -338,6 +339,8 @@ def test_any_container_moves_or_is_refused_by_the_name_of_a_property(
         return
     app = app if app.ports else dataclasses.replace(app, ports=(Port(80, 80),), probe=None)
     wanted = Workload(app, UID, portability.process(looked), DIGEST, EDGE, "arm64", 3, 3)
-    shown = [server.apply(one, dry_run=True) for one in workload.objects(wanted)]
+    rendered = workload.objects(wanted)
+    made_of = [pod for one in rendered for pod in pods.of(one)]
+    shown = [server.apply(one, dry_run=True) for one in [*rendered, *made_of]]
     for never in NEVER:
         assert f'"{never}"' not in str(shown).replace("'", '"')
