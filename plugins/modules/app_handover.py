@@ -106,7 +106,7 @@ options:
     type: bool
     default: false
   secrets:
-    description: Whether O(step=look) returns the values of the environment too. They are not to be shown.
+    description: Whether O(step=look) returns values of the environment and bound files, too. They are not to be shown.
     type: bool
     default: false
   drain_seconds:
