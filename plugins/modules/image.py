@@ -34,6 +34,9 @@ options:
         does not have O(name), so the tag should follow from the files.
     type: dict
     default: {}
+  folder:
+    description: As O(context), a folder of this host.
+    type: path
   build_args:
     description: Build arguments.
     type: dict
@@ -99,6 +102,7 @@ ARGS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "pushed"], "default": "present"},
     "context": {"type": "dict", "default": {}},
+    "folder": {"type": "path"},
     "build_args": {"type": "dict", "default": {}},
     "build_network": {"type": "str", "default": ""},
     "source": {"type": "str", "default": ""},
@@ -132,8 +136,9 @@ def pushed(params: dict[str, Any], login: images.Login, there: str, check: bool)
         return False
     if check:
         return True
-    if params["context"]:
-        images.build(name, params["context"], params["build_args"], params["build_network"], params["timeout"])
+    if params["context"] or params["folder"]:
+        context = images.pack_folder(params["folder"]) if params["folder"] else images.pack(params["context"])
+        images.build(name, context, params["build_args"], params["build_network"], params["timeout"])
     if source:
         images.tag(source, name)
     images.push(name, login, params["timeout"])

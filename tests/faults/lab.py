@@ -202,6 +202,10 @@ class Lab:
         if rc:
             raise access.Failed(f"the app {app.name} cannot be deployed:\n{self.said(f'deploy-{app.name}', 30)}")
 
+    def ballast(self, app: App) -> None:
+        """Data that do not fit into what a full disk has left."""
+        access.ssh(DEVICE, f"[ -e /srv/{app.name}/ballast ] || head -c 8M /dev/urandom >/srv/{app.name}/ballast")
+
     def owner(self, app: App) -> str:
         """Side that owns the app."""
         return str(self.look(app).placement.get("owner", "device"))

@@ -258,6 +258,8 @@ def main() -> int:
         with small_disk() if case.app is BRIM else contextlib.nullcontext():
             if case.app not in deployed:
                 lab.deploy(case.app)
+                if case.app is BRIM:
+                    lab.ballast(case.app)
                 deployed.add(case.app)
             outcome = attempt(lab, case)
         known[case.name] = asdict(outcome)

@@ -13,6 +13,7 @@ import base64
 import http.client
 import io
 import json
+import os
 import platform
 import tarfile
 import time
@@ -146,12 +147,12 @@ def untag(name: str) -> None:
     _send("DELETE", f"/images/{quote(name, safe='/:')}?noprune=true")
 
 
-def build(name: str, context: Mapping[str, str], arguments: Mapping[str, str], network: str, timeout: float) -> None:
+def build(name: str, context: bytes, arguments: Mapping[str, str], network: str, timeout: float) -> None:
     """Build an image.
 
     Args:
         name: its name.
-        context: files by their paths, the Dockerfile among them.
+        context: tar of the files that it is built from, the Dockerfile among them.
         arguments: build arguments.
         network: network of the build's containers; empty is Docker's default.
         timeout: limit in seconds.
@@ -163,7 +164,7 @@ def build(name: str, context: Mapping[str, str], arguments: Mapping[str, str], n
     if network:
         query["networkmode"] = network
     headers = {"Content-Type": "application/x-tar"}
-    status, content = _send("POST", f"/build?{urlencode(query)}", pack(context), headers, timeout)
+    status, content = _send("POST", f"/build?{urlencode(query)}", context, headers, timeout)
     error, said = _outcome(content)
     if status != 200 or error:
         tail = "".join(said)[-1500:]
@@ -180,6 +181,21 @@ def pack(context: Mapping[str, str]) -> bytes:
             member = tarfile.TarInfo(path)
             member.size, member.mode = len(data), 0o755 if path.endswith(".sh") else 0o644
             tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def pack_folder(folder: str) -> bytes:
+    """The same of a folder of the host.
+
+    Raises:
+        KrafError: when it has no Dockerfile.
+    """
+    if not os.path.isfile(os.path.join(folder, "Dockerfile")):
+        raise KrafError("folder to build from", folder, "there is no Dockerfile in it", "Name the folder that has it")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in sorted(os.listdir(folder)):
+            tar.add(os.path.join(folder, name), name)
     return buffer.getvalue()
 
 

@@ -54,7 +54,8 @@ def choose(app: App, found: Mapping[str, Any], architectures: Sequence[str]) -> 
             return Choice(architecture, app.images[architecture], why)
     has = ", ".join(sorted({mine, *app.images} - {""}))
     why = f"the cluster's nodes are {', '.join(architectures)}, the app has images for {has}"
-    fix = f"Name one in the app's row in the catalog: images: {{{architectures[0] if architectures else 'amd64'}: ...}}"
+    wanted = architectures[0] if architectures else "amd64"
+    fix = f"Name one in the app's row in the catalog (images: {{{wanted}: ...}}), or build one (playbook image_build)"
     raise KrafError(f"image of app {app.key}", None, why, fix)
 
 

@@ -160,7 +160,7 @@ def test_registry_without_the_image_serves_nothing(stub: Stub) -> None:
 def test_build_failure_carries_the_end_of_its_output(stub: Stub) -> None:
     stub.answer("build", (200, [{"stream": "Step 1/2 : RUN false\n"}, {"error": "returned a non-zero code: 1"}]))
     with pytest.raises(KrafError, match=r"non-zero code: 1.*RUN false"):
-        images.build(NAME, {"Dockerfile": "FROM scratch\n"}, {}, "", 60)
+        images.build(NAME, images.pack({"Dockerfile": "FROM scratch\n"}), {}, "", 60)
 
 
 def test_same_context_packs_to_the_same_bytes() -> None:
@@ -174,3 +174,16 @@ def test_docker_that_does_not_run_is_named(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(docker, "SOCKET", str(tmp_path / "none.sock"))
     with pytest.raises(KrafError, match="Check that Docker runs on this host"):
         images.pull(NAME, NOBODY, 5)
+
+
+def test_a_folder_is_packed_with_what_lies_in_it(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/weights").write_bytes(b"\x00\xff")
+    with tarfile.open(fileobj=BytesIO(images.pack_folder(str(tmp_path)))) as tar:
+        assert sorted(tar.getnames()) == ["Dockerfile", "model", "model/weights"]
+
+
+def test_a_folder_without_a_dockerfile_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KrafError, match="no Dockerfile"):
+        images.pack_folder(str(tmp_path))
