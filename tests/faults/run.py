@@ -253,22 +253,24 @@ def main() -> int:
     known: dict[str, dict[str, Any]] = json.loads(results.read_text()) if results.exists() else {}
     lab = Lab(given.inventory.resolve(), folder / "faults")
     todo = [case for case in chosen if given.again or case.name not in known or known[case.name]["wrong"]]
-    deployed: set[App] = set()
-    for number, case in enumerate(todo, 1):
-        with small_disk() if case.app is BRIM else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        deployed: set[App] = set()
+        for number, case in enumerate(todo, 1):
             if case.app not in deployed:
+                if case.app is BRIM:
+                    stack.enter_context(small_disk())
                 lab.deploy(case.app)
                 if case.app is BRIM:
                     lab.ballast(case.app)
                 deployed.add(case.app)
             outcome = attempt(lab, case)
-        known[case.name] = asdict(outcome)
-        results.write_text(json.dumps(known, indent=1))
-        mark = _mark(known[case.name])
-        wait = f"longest wait {outcome.longest_wait} s, between: {outcome.between}"
-        say(f"[{number}/{len(todo)}] {case.name}: {mark}, {wait}, {outcome.failed or 'no request failed'}")
-        for wrong in outcome.wrong:
-            say(f"    {wrong}")
+            known[case.name] = asdict(outcome)
+            results.write_text(json.dumps(known, indent=1))
+            mark = _mark(known[case.name])
+            wait = f"longest wait {outcome.longest_wait} s, between: {outcome.between}"
+            say(f"[{number}/{len(todo)}] {case.name}: {mark}, {wait}, {outcome.failed or 'no request failed'}")
+            for wrong in outcome.wrong:
+                say(f"    {wrong}")
     say(table(known))
     bad = [case.name for case in chosen if known[case.name]["wrong"]]
     say(f"{len(chosen) - len(bad)} of {len(chosen)} as they should be on {DEVICE} of lab {access.LAB.name}")
