@@ -68,27 +68,33 @@ options:
     description: Epoch of the good copy at the edge; 0 when there is none.
     type: int
     default: 0
-  port:
-    description: Port of the device under which clients reach the app.
-    type: int
-    default: 0
-  container_port:
-    description: Port of the container behind it.
-    type: int
-    default: 0
-  probe:
-    description: Path of the app's own probe; empty asks only whether its port is open.
-    type: str
-    default: ""
+  ways:
+    description: The app's ports.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      port:
+        description: Port of the device under which clients reach it.
+        type: int
+        required: true
+      container_port:
+        description: Port of the container behind it.
+        type: int
+        required: true
+      sni:
+        description: Its name at the door.
+        type: str
+        required: true
+      probe:
+        description: Path of the app's own probe on this port; empty asks only whether it is open.
+        type: str
+        default: ""
   doors:
     description: Addresses of the doors, as C(ip:port).
     type: list
     elements: str
     default: []
-  sni:
-    description: Name of the app's port at the door.
-    type: str
-    default: ""
   box_sni:
     description: Name of the mover's box at the door.
     type: str
@@ -226,6 +232,12 @@ STEPS = {
     "start_beside": handover.start_beside,
     "switch": handover.switch,
 }
+WAY = {
+    "port": {"type": "int", "required": True},
+    "container_port": {"type": "int", "required": True},
+    "sni": {"type": "str", "required": True},
+    "probe": {"type": "str", "default": ""},
+}
 SPEC = {
     "step": {"type": "str", "required": True, "choices": ["look", "push", *STEPS]},
     "app": {"type": "str", "required": True},
@@ -240,11 +252,8 @@ SPEC = {
         "options": {"name": {"type": "str", "required": True}, "path": {"type": "str", "required": True}},
     },
     "good_tree": {"type": "int", "default": 0},
-    "port": {"type": "int", "default": 0},
-    "container_port": {"type": "int", "default": 0},
-    "probe": {"type": "str", "default": ""},
+    "ways": {"type": "list", "elements": "dict", "default": [], "options": WAY},
     "doors": {"type": "list", "elements": "str", "default": []},
-    "sni": {"type": "str", "default": ""},
     "box_sni": {"type": "str", "default": ""},
     "rsync_sni": {"type": "str", "default": ""},
     "token": {"type": "str", "default": "", "no_log": True},
@@ -277,7 +286,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     placement.stop_others(given["app"])
     placement.enter_scope(given["app"], given["epoch"])
     values = {field.name: given[field.name] for field in dataclasses.fields(handover.Task)}
-    values.update(data=data, doors=tuple(given["doors"]), owner=given["owner"] or "")
+    ways = tuple(handover.Way(**one) for one in given["ways"])
+    values.update(data=data, ways=ways, doors=tuple(given["doors"]), owner=given["owner"] or "")
     return STEPS[step](handover.Task(**values))
 
 

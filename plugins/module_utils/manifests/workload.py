@@ -151,7 +151,7 @@ def gate_name(app: App) -> str:
 def objects(workload: Workload) -> list[dict[str, Any]]:
     """Secrets, Service and the workload itself, in the order in which they are applied."""
     secrets = [environment(workload), *([files(workload)] if workload.process.files else [])]
-    return [*secrets, service(workload), running(workload)]
+    return [*secrets, *([service(workload)] if workload.app.ports else []), running(workload)]
 
 
 def _object(workload: Workload, api_version: str, kind: str, name: str, **content: Any) -> dict[str, Any]:

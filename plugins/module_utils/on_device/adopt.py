@@ -33,17 +33,28 @@ def look(app: str, container: str, data: Sequence[tuple[str, str]], secrets: boo
         secrets: whether the values of the environment are wanted, and of bound files the content, for Secrets.
 
     Returns:
-        ``record``, ``forward``, ``container`` (None when there is none), and programs that are ``missing``.
+        ``record``, ``forward`` (its target; one that tells when the app's ports do not agree), ``container`` (None when
+        there is none), and programs that are ``missing``.
     """
     record, found = placement.load(app), docker.inspect(container)
-    way = forward.load(app)
     missing = [program for program in ("rsync", "openssl", "haproxy") if not shutil.which(program)]
     return {
         "record": record.as_json() if record else None,
-        "forward": way.as_json() if way else None,
+        "forward": _leads(forward.members(app), record),
         "container": None if found is None else describe(found, data, secrets),
         "missing": missing,
     }
+
+
+def _leads(ways: Sequence[forward.Forward], record: placement.Record | None) -> dict[str, Any] | None:
+    """Where the app's clients are led. A run that was cut off between two ports has let some of them through: before
+    the owner's last word that counts as released, otherwise as not settled."""
+    targets = {one.target for one in ways}
+    if len(targets) <= 1:
+        return {"target": targets.pop()} if targets else None
+    if record is not None and record.phase == placement.READY:
+        return {"target": min(targets - {forward.HELD})}
+    return {"target": forward.HELD}
 
 
 def report(name: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ LIBRARY = Path("/usr/local/lib/kraf")
 PACKAGE = __name__.rsplit(".", 2)[0]
 LOCK_LIMIT = 900.0
 START_LIMIT = 60.0
-"""Seconds that clients wait longer for an app that was started again, so that they meet it and not a closed port."""
+"""Seconds that clients wait longer for an app that has to start again, so that they meet it and not a closed port."""
 
 _SCRIPT = """\
 #!/usr/bin/python3
@@ -79,17 +79,31 @@ def restore(record: Record) -> Record:
     if record.to == EDGE:
         if record.restart_policy and start(record):
             _await(record.app)
-        forward.release(record.app, DEVICE)
+        _release(record.app, DEVICE)
     else:
-        forward.release(record.app, EDGE)
+        _await_edge(record.app)
+        _release(record.app, EDGE)
     return placement.save(replace(record, phase=IDLE, to=record.owner))
 
 
+def _release(app: str, target: str) -> None:
+    """Let clients of the app go on; one without ports has none."""
+    if forward.members(app):
+        forward.release(app, target)
+
+
 def _await(app: str) -> None:
-    found = forward.load(app)
-    if found and found.device_address:
+    for found in forward.members(app):
+        if found.device_address:
+            with contextlib.suppress(KrafError):
+                door.probe_device(found.device_address, "", START_LIMIT)
+
+
+def _await_edge(app: str) -> None:
+    """The edge may have stopped its own already, and starts it again when the run that asked for it is settled."""
+    for found in forward.members(app):
         with contextlib.suppress(KrafError):
-            door.probe_device(found.device_address, "", START_LIMIT)
+            door.probe_edge(found.edge, found.sni, "", START_LIMIT)
 
 
 def fire(app: str) -> int:

@@ -269,18 +269,18 @@ def _opens(connection: _Local) -> str:
 
 
 @contextlib.contextmanager
-def sessions(relay: int, doors: int) -> Iterator[None]:
+def sessions(relays: Sequence[int], doors: int) -> Iterator[None]:
     """Connections to the doors through the device's own haproxy, one to each, while the body runs.
 
     Clients that were held come all at once. Each of them would cost a weak device a full handshake, unless haproxy has
     a session with the door that it can resume.
 
     Args:
-        relay: port of the forward's way to the doors.
+        relays: ports of the forwards' ways to the doors.
         doors: how many there are.
     """
     with contextlib.ExitStack() as opened:
-        for _door in range(doors):
+        for relay in [one for one in relays for _door in range(doors)]:
             with contextlib.suppress(OSError):
                 opened.enter_context(socket.create_connection(("127.0.0.1", relay), 1.0))
         yield

@@ -24,7 +24,7 @@ from pathlib import Path
 from ..core.errors import KrafError
 from . import files, haproxy, redirect, units
 from . import forward_store as store
-from .forward_store import DEVICE, EDGE, HELD, TARGETS, Forward, complete, load, load_all, remove, save
+from .forward_store import DEVICE, EDGE, HELD, TARGETS, Forward, complete, load, load_all, members, remove, save
 from .run import run
 
 UNIT = "kraf-forward.service"
@@ -32,7 +32,20 @@ RELOAD_LIMIT = 20.0
 HOLD_LIMIT = 120.0
 """Seconds to wait for other apps' holds to end before haproxy may be reloaded."""
 
-__all__ = ["DEVICE", "EDGE", "HELD", "TARGETS", "Drained", "Forward", "complete", "load", "load_all", "remove", "save"]
+__all__ = [
+    "DEVICE",
+    "EDGE",
+    "HELD",
+    "TARGETS",
+    "Drained",
+    "Forward",
+    "complete",
+    "load",
+    "load_all",
+    "members",
+    "remove",
+    "save",
+]
 
 UNIT_TEXT = """\
 [Unit]
@@ -129,49 +142,53 @@ def _running_target(states: Mapping[str, haproxy.Server]) -> str:
     return usable[0] if len(usable) == 1 else ""
 
 
-def set_target(name: str, target: str) -> Forward:
-    """Lead a forward elsewhere: file, configuration, then the running haproxy. No reload.
+def set_target(name: str, target: str) -> None:
+    """Lead a forward, and those of its group, elsewhere: files, configuration, then the running haproxy. No reload.
 
     Raises:
-        KrafError: when there is no such forward, or it has no address for that target.
+        KrafError: when there is no such forward, or one has no address for that target.
     """
     with _locked():
-        found = load(name)
-        if found is None:
+        found = members(name)
+        if not found:
             raise KrafError("forward", name, "this device has none of this name", "Create it first")
-        wanted = dataclasses.replace(found, target=target)
-        store.validate(wanted)
-        files.save_json(store.path(name), wanted.as_json())
+        wanted = [dataclasses.replace(one, target=target) for one in found]
+        for one in wanted:
+            store.validate(one)
+        for one in wanted:
+            files.save_json(store.path(one.name), one.as_json())
         files.write(store.ETC / "haproxy.cfg", _config(load_all()))
         if haproxy.servers() is None:
             SERVICE.start()
-        _push(wanted)
-        return wanted
+        for one in wanted:
+            _push(one)
 
 
-def hold(name: str) -> Forward:
-    """Let new clients of a forward wait."""
-    return set_target(name, HELD)
+def hold(name: str) -> None:
+    """Let new clients of a forward and its group wait."""
+    set_target(name, HELD)
 
 
-def release(name: str, target: str) -> Forward:
-    """Let the clients of a held forward go on, to ``device`` or ``edge``."""
-    return set_target(name, target)
+def release(name: str, target: str) -> None:
+    """Let the clients of a held forward and its group go on, to ``device`` or ``edge``."""
+    set_target(name, target)
 
 
 def drain(name: str, limit: float) -> Drained:
     """Wait until the connections to where the forward does not lead any more have ended; cut the rest at the limit.
 
     Args:
-        name: of the forward.
+        name: of the forward, whose group is meant, too.
         limit: seconds.
     """
-    found = load(name)
-    stale = [server for target, server in _SERVERS.items() if found and target not in (found.target, HELD)]
+    found = members(name)
+    stale = {
+        one.name: [server for target, server in _SERVERS.items() if target not in (one.target, HELD)] for one in found
+    }
     begin = time.monotonic()
     seen: set[tuple[int, str]] = set()
     while True:
-        left = haproxy.sessions(name, stale)
+        left = [session for one, servers in stale.items() for session in haproxy.sessions(one, servers)]
         seen.update(left)
         if not left or time.monotonic() - begin >= limit:
             break

@@ -43,6 +43,7 @@ class Forward:
         redirect: a container publishes the port already: take its clients over by a rule instead of binding the port.
         listen: port on which haproxy really listens when ``redirect`` is set; 0 is "choose one".
         relay: port on the loopback address between the app's part of haproxy and that of the doors; 0 likewise.
+        group: name of the forward with which it is held and released; "" for its own.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Forward:
     redirect: bool = False
     listen: int = 0
     relay: int = 0
+    group: str = ""
 
     @property
     def bound(self) -> int:
@@ -116,6 +118,12 @@ def load(name: str) -> Forward | None:
 def load_all() -> list[Forward]:
     """All forwards, by name."""
     return [_from_json(files.load_json(one)) for one in sorted((ETC / "forwards").glob("*.json"))]
+
+
+def members(name: str) -> list[Forward]:
+    """A forward and those that are held and released with it; empty when there is none of this name."""
+    found = [one for one in load_all() if name in (one.name, one.group)]
+    return sorted(found, key=lambda one: (one.name != name, one.name))
 
 
 def _from_json(found: dict[str, Any]) -> Forward:

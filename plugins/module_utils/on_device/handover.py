@@ -30,37 +30,49 @@ ANY = ("", "0.0.0.0", "::")  # noqa: S104
 
 
 @dataclass(frozen=True)
+class Way:
+    """One of the app's ports.
+
+    Attributes:
+        port: that clients use; ``container_port`` is the container's own behind it.
+        sni: name of the port at the door.
+        probe: path of the app's own probe on this port; empty asks whether it is open.
+    """
+
+    port: int
+    container_port: int
+    sni: str
+    probe: str = ""
+
+
+@dataclass(frozen=True)
 class Task:
     """What a call is about.
 
     Attributes:
-        app: name of the app; also of its forward.
+        app: name of the app; also of the forward of its first port.
         epoch: of the Placement when the run had settled.
         fence: number of the run.
         container: of the app on the device.
-        port: that clients use; ``container_port`` is the container's own behind it.
+        ways: its ports; an app without any has no clients that could be held.
         doors: addresses of the doors.
-        sni: name of the app at the door; ``box_sni`` and ``rsync_sni`` of the mover.
+        box_sni: name of the mover's box at the door; ``rsync_sni`` of its rsync.
         token: shared with the mover.
         data: name and directory of each data directory.
         good_tree: epoch of the good tree at the edge; 0 is none.
-        probe: path of the app's own probe, may be empty.
     """
 
     app: str
     epoch: int
     fence: int
     container: str = ""
-    port: int = 0
-    container_port: int = 0
+    ways: tuple[Way, ...] = ()
     doors: tuple[str, ...] = ()
-    sni: str = ""
     box_sni: str = ""
     rsync_sni: str = ""
     token: str = field(default="", repr=False)
     data: tuple[tuple[str, str], ...] = ()
     good_tree: int = 0
-    probe: str = ""
     overlap: bool = False
     owner: str = ""
     drain_seconds: float = 1.0
@@ -112,21 +124,56 @@ def _agreed(task: Task) -> Record:
     return record
 
 
-def ensure_forward(task: Task) -> forward.Forward:
-    """The app's forward, able to lead to both sides. An existing one keeps its port and its target."""
-    found = forward.load(task.app)
-    if found is None:
-        address = device_address(task.container, task.container_port)
-        wanted = forward.Forward(task.app, task.port, "*", forward.DEVICE, address, task.doors, task.sni, redirect=True)
-    else:
-        wanted = replace(found, edge=task.doors, sni=task.sni)
-        if not found.device_address:
-            wanted = replace(wanted, device_address=device_address(task.container, task.container_port))
-    if wanted != found:
-        forward.save(wanted)
+def ensure_forwards(task: Task) -> list[forward.Forward]:
+    """The forwards of the app's ports, able to lead to both sides. Existing ones keep their port and their target."""
+    head = forward.load(task.app)
+    ways = sorted(task.ways, key=lambda way: head is not None and way.port != head.port)
+    names = [task.app, *(f"{task.app}--{way.container_port}" for way in ways[1:])]
+    for name, way in zip(names, ways):
+        found = forward.load(name)
+        group = "" if name == task.app else task.app
+        if found is None:
+            target = head.target if head else forward.DEVICE
+            address = device_address(task.container, way.container_port)
+            wanted = forward.Forward(
+                name, way.port, "*", target, address, task.doors, way.sni, redirect=True, group=group
+            )
+        else:
+            wanted = replace(found, edge=task.doors, sni=way.sni, group=group)
+            if not found.device_address:
+                wanted = replace(wanted, device_address=device_address(task.container, way.container_port))
+        if wanted != found:
+            forward.save(wanted)
+    for one in forward.members(task.app):
+        if one.name not in names[: len(ways)]:
+            forward.remove(one.name)
     forward.apply_config()
-    # As it was saved: with the ports that were chosen for it.
-    return forward.load(task.app) or wanted
+    # As they were saved: with the ports that were chosen for them.
+    return forward.members(task.app)
+
+
+def _hold(task: Task) -> None:
+    if task.ways:
+        forward.hold(task.app)
+
+
+def _release(task: Task, target: str) -> None:
+    if task.ways:
+        forward.release(task.app, target)
+
+
+def _probe_edge(task: Task) -> None:
+    """Wait until each of the app's ports answers through the door."""
+    for way in task.ways:
+        door.probe_edge(task.doors, way.sni, way.probe, task.limit)
+
+
+def _probe_device(task: Task, direct: bool = True) -> None:
+    """Wait until each of the app's ports answers on the device: the app itself, or as clients find it."""
+    probes = {way.sni: way.probe for way in task.ways}
+    for one in forward.members(task.app):
+        client = f"{one.address if one.address != '*' else '127.0.0.1'}:{one.port}"
+        door.probe_device(one.device_address if direct else client, probes.get(one.sni, ""), task.limit, direct)
 
 
 def device_address(container: str, port: int) -> str:
@@ -138,13 +185,6 @@ def device_address(container: str, port: int) -> str:
             return f"{address}:{one['device_port']}"
     why = f"the container publishes no port {port}"
     raise KrafError(f"container {container}", port, why, "Correct the app's ports in the catalog")
-
-
-def client_address(app: str, port: int) -> str:
-    """Where a client on the device itself finds the app."""
-    found = forward.load(app)
-    address = found.address if found and found.address != "*" else "127.0.0.1"
-    return f"{address}:{found.port if found else port}"
 
 
 class Clock:
@@ -204,7 +244,7 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
     clock = Clock()
     with _meeting(task) as box:
         record = _expect(admit(task), task, owner)
-        led = ensure_forward(task)
+        led = ensure_forwards(task)
         if to == EDGE:
             pairs = tree.to_edge(task.data, task.remote, task.epoch + 1, task.good_tree)
         else:
@@ -215,7 +255,8 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         if pairs:
             tell = _progress(box, clock)
             copied["first"] = tree.first(task.app, task.epoch, pairs, task.remote, task.copy_limit, tell).bytes
-        with door.sessions(led.relay, len(task.doors) if to == EDGE else 0):
+        relays = [one.relay for one in led if to == EDGE]
+        with door.sessions(relays, len(task.doors)):
             deadman.install()
             clock.mark("prepared")
             box.put("prepared")
@@ -227,7 +268,7 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         try:
             deadman.arm(task.app, task.deadman_seconds)
             clock.mark("armed")
-            forward.hold(task.app)
+            _hold(task)
             clock.mark("held")
             drained = forward.drain(task.app, task.drain_seconds)
             box.put("held")
@@ -245,18 +286,22 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
                 copied["held"] = _copy(task, record, pairs, changes, clock)
             record = _disarm(task, box, record)
         except BaseException:
-            deadman.restore(record)
+            # The edge may have stopped its own: clients stay held until the run has settled, or the timer fires.
+            if to == EDGE:
+                deadman.restore(record)
             raise
         box.put("ready")
         clock.mark("ready")
         _await(task, box, "committed", task.limit)
         clock.mark("committed")
-        if to == EDGE:
-            door.probe_edge(task.doors, task.sni, task.probe, task.limit)
-        else:
+        if to == DEVICE:
             start_here(task, record)
+        elif task.ways:
+            _probe_edge(task)
+        else:
+            _await(task, box, "running", task.limit)
         clock.mark("answers")
-        forward.release(task.app, to)
+        _release(task, to)
         clock.mark("released")
         record = placement.save(replace(record, owner=to, epoch=task.epoch + 1, phase=IDLE))
         box.put("answers")
@@ -303,8 +348,7 @@ def start_here(task: Task, record: Record) -> None:
         for _name, folder in record.data:
             tree.swap(folder, record.epoch + 1)
     deadman.start(record)
-    found = forward.load(task.app)
-    door.probe_device(found.device_address if found else "", task.probe, task.limit)
+    _probe_device(task)
 
 
 def stop_here(record: Record) -> None:
@@ -329,18 +373,18 @@ def settle(task: Task) -> dict[str, Any]:
     with placement.exclusive(task.app):
         record = _agreed(task)
         if task.owner == DEVICE:
-            ensure_forward(task)
+            ensure_forwards(task)
             taken = record.phase == READY and record.to == DEVICE and task.epoch == record.epoch + 1
             start_here(task, record if taken else replace(record, phase=IDLE))
-            forward.release(task.app, DEVICE)
+            _release(task, DEVICE)
         else:
             stop_here(record)
             _unswap(record)
-            ensure_forward(task)
-            if (forward.load(task.app) or forward.Forward("", 0)).target == DEVICE:
-                forward.hold(task.app)
-            door.probe_edge(task.doors, task.sni, task.probe, task.limit)
-            forward.release(task.app, EDGE)
+            ensure_forwards(task)
+            if any(one.target == DEVICE for one in forward.members(task.app)):
+                _hold(task)
+            _probe_edge(task)
+            _release(task, EDGE)
         record = placement.save(replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner))
         return _finish(task, record, clock, {})
 
@@ -358,9 +402,9 @@ def still_held(task: Task) -> dict[str, Any]:
     """Before an owner is given back: no client has been let through to the new side."""
     with placement.exclusive(task.app):
         record = admit(task)
-        found = forward.load(task.app)
-        if found is None or found.target != forward.HELD or record.phase != READY:
-            why = f"its forward leads to {found.target if found else 'nowhere'}: clients have spoken to the new side"
+        released = sorted({one.target for one in forward.members(task.app)} - {forward.HELD})
+        if released or record.phase != READY:
+            why = f"its forward leads to {', '.join(released) or 'nowhere'}: clients have spoken to the new side"
             raise KrafError(f"app {task.app}", record.phase, why, "Run the playbook again; it goes on from there")
         if record.to == DEVICE:
             stop_here(record)
@@ -372,7 +416,7 @@ def start_beside(task: Task) -> dict[str, Any]:
     """An app that may run on both sides: the container starts beside the workload."""
     with placement.exclusive(task.app):
         record = _expect(admit(task), task, EDGE)
-        ensure_forward(task)
+        ensure_forwards(task)
         start_here(task, replace(record, restart_policy=""))
         return {"changed": True, "record": record.as_json()}
 
@@ -382,11 +426,11 @@ def switch(task: Task) -> dict[str, Any]:
     clock = Clock()
     with placement.exclusive(task.app):
         record = _agreed(task)
-        ensure_forward(task)
+        ensure_forwards(task)
         if task.owner == EDGE:
-            door.probe_edge(task.doors, task.sni, task.probe, task.limit)
+            _probe_edge(task)
             clock.mark("answers")
-            forward.release(task.app, EDGE)
+            _release(task, EDGE)
             drained = forward.drain(task.app, task.drain_seconds)
             if record.owner == DEVICE:
                 record = _as_it_runs(task, record, docker.describe(task.container))
@@ -395,7 +439,7 @@ def switch(task: Task) -> dict[str, Any]:
         else:
             start_here(task, record)
             clock.mark("answers")
-            forward.release(task.app, DEVICE)
+            _release(task, DEVICE)
             drained = forward.drain(task.app, task.drain_seconds)
         record = placement.save(replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner))
         return _finish(task, record, clock, {"cut": drained.cut, "ended": drained.ended})
@@ -417,7 +461,7 @@ def mismatch(task: Task, record: Record) -> KrafError:
 
 def _finish(task: Task, record: Record, clock: Clock, more: dict[str, Any]) -> dict[str, Any]:
     """What has to be cleared up, and the app's answer through the device's own port."""
-    door.probe_device(client_address(task.app, task.port), task.probe, task.limit, direct=False)
+    _probe_device(task, direct=False)
     clock.mark("confirmed")
     deadman.clear(task.app)
     tree.forget(task.app)

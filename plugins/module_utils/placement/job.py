@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..catalog.records import App, Device
+from ..catalog.records import App, Device, Port
 from ..cluster.client import Cluster
 from ..cluster.kinds import CONFIG_MAP
 from ..core import names
@@ -181,8 +181,6 @@ class Job:
     def on_device(self, step: str, owner: str = "", epoch: int = 0) -> dict[str, Any]:
         """One step on the device, for this run."""
         app = self.app
-        port = app.ports[0]
-        probe = app.probe.path if app.probe and app.probe.port == port.port else ""
         data = (self.look.get("container") or {}).get("data") or {}
         folders = {name: one["folder"] for name, one in data.items() if one["folder"]}
         for name, folder in (self.look.get("record") or {}).get("data") or []:
@@ -197,11 +195,8 @@ class Job:
             fence=self.run,
             data=[{"name": name, "path": folder} for name, folder in sorted(folders.items())],
             good_tree=self.tree,
-            port=port.device_port,
-            container_port=port.port,
-            probe=probe,
+            ways=[self._way(port, service) for port in app.ports],
             doors=list(self.site.doors),
-            sni=names.door_name(port.port, service, app.device),
             box_sni=names.door_name(mover_manifest.BOX_PORT, mover, app.device),
             rsync_sni=names.door_name(mover_manifest.RSYNC_PORT, mover, app.device),
             token=self.token,
@@ -211,3 +206,13 @@ class Job:
             limit=self.limits.hold,
             copy_limit=self.limits.copy,
         )
+
+    def _way(self, port: Port, service: str) -> dict[str, Any]:
+        """One of the app's ports, as the device is told of it."""
+        probe = self.app.probe
+        return {
+            "port": port.device_port,
+            "container_port": port.port,
+            "sni": names.door_name(port.port, service, self.app.device),
+            "probe": probe.path if probe and probe.port == port.port else "",
+        }

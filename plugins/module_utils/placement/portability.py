@@ -170,8 +170,6 @@ def _environment(app: App, found: Mapping[str, Any]) -> list[Row]:
 def _ports(app: App, found: Mapping[str, Any]) -> list[Row]:
     rows = []
     without = "clients of the device do not reach this port while the app is at the edge"
-    if len(app.ports) != 1:
-        rows.append(row("ports", REFUSED, f"the app has {len(app.ports)} ports in the catalog, one can move so far"))
     known = {(port.port, port.protocol.lower()): port.device_port for port in app.ports}
     for port in found.get("ports") or []:
         protocol = str(port["protocol"]).lower()

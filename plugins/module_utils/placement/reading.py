@@ -11,12 +11,12 @@ from typing import Any
 
 from ..core.errors import KrafError
 from ..migration import table
-from ..migration.world import DEVICE, IDLE, MOVING, World
+from ..migration.world import DEVICE, HELD, IDLE, MOVING, World
 from .edge import Seen
 from .records import Placement
 
 
-def world(placement: Placement | None, seen: Seen, look: Mapping[str, Any], overlap: bool) -> World:
+def world(placement: Placement | None, seen: Seen, look: Mapping[str, Any], overlap: bool, ports: bool = True) -> World:
     """The state of one app.
 
     Args:
@@ -24,11 +24,13 @@ def world(placement: Placement | None, seen: Seen, look: Mapping[str, Any], over
         seen: what there is at the edge.
         look: what the device says (module app_handover, step look).
         overlap: whether the app may run on both sides for a moment.
+        ports: whether it has clients; without, its forward is wherever it would have to be.
     """
     said = placement or Placement()
     record, container = look.get("record") or {}, look.get("container") or {}
     running = bool(container.get("running"))
     owner, phase = str(record.get("owner", DEVICE)), str(record.get("phase", IDLE))
+    without = owner if phase == IDLE else HELD
     policy = str(container.get("restart_policy") or "no")
     if owner == DEVICE and phase == IDLE:
         restart = running  # its own policy, whatever it is
@@ -46,7 +48,7 @@ def world(placement: Placement | None, seen: Seen, look: Mapping[str, Any], over
         fence=int(record.get("fence", 0)),
         running=running,
         restart=restart,
-        forward=str((look.get("forward") or {}).get("target") or DEVICE),
+        forward=str((look.get("forward") or {}).get("target") or (DEVICE if ports else without)),
         armed=phase == MOVING,
         workload=seen.workload,
         pod=seen.pod,

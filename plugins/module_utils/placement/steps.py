@@ -75,7 +75,7 @@ class Steps:
             table.COMPARE: lambda: self._await("ready", put="disarm"),
             table.COMMIT: self.commit,
             table.START_EDGE: lambda: self._mark(self.job.epoch + 1, put="committed"),
-            table.READY_EDGE: lambda: self._await("answers"),
+            table.READY_EDGE: self.ready_edge,
             table.RELEASE_EDGE: self.join,
             table.START_DEVICE: lambda: self._await("answers", put="committed"),
             table.RELEASE_DEVICE: self.join,
@@ -272,6 +272,13 @@ class Steps:
 
     def _commit(self, owner: str, tree: int) -> None:
         self.job.placement = self.records.commit(self.job.placed, owner, tree)
+
+    def ready_edge(self) -> None:
+        """Until the app answers; whether one without ports runs, only the cluster can tell."""
+        if not self.job.app.ports and self.mover is not None:
+            self.edge.ready(self.job.epoch + 1, self.job.limits.wait)
+            self.mover.say("running")
+        self._await("answers")
 
     def join(self) -> None:
         """The end of the device's part."""

@@ -83,10 +83,14 @@ class Walk:
             job.seen = self.edge.look()
             data = [{"name": one.name, "path": one.path} for one in job.app.data]
             job.look = job.call("look", app=job.app.name, container=job.container, data=data, secrets=True)
-            state = reading.world(job.placement, job.seen, job.look, job.app.overlap)
+            state = self._world()
             reading.check(job.app.key, job.placement, state, job.seen)
             job.epoch, job.tree = job.placed.epoch, job.placed.tree
         return state
+
+    def _world(self) -> World:
+        job = self.job
+        return reading.world(job.placement, job.seen, job.look, job.app.overlap, bool(job.app.ports))
 
     def _lock(self) -> None:
         job = self.job
@@ -107,7 +111,7 @@ class Walk:
     def _move(self) -> dict[str, Any]:
         job = self.job
         # The stamp has opened it; what counts is whether an earlier run left anything.
-        state = replace(reading.world(job.placement, job.seen, job.look, job.app.overlap), open=self._left)
+        state = replace(self._world(), open=self._left)
         changed = not table.settled(state)
         if changed:
             self._settle(state)
@@ -187,7 +191,7 @@ class Walk:
             "changed": changed,
             "owner": job.placed.owner,
             "epoch": job.placed.epoch,
-            "address": f"{job.device.name}:{job.app.ports[0].device_port}" if job.app.ports else "",
+            "address": ", ".join(f"{job.device.name}:{port.device_port}" for port in job.app.ports),
             "image": job.image,
             "held_seconds": job.held_seconds,
             "copied_bytes": job.copied,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import threading
 import time
 from pathlib import Path
@@ -63,6 +64,48 @@ def test_there_and_back_with_a_client_every_10_ms(device: Direct, tmp_path: Path
         parts.until(lambda: clients.bodies["again"] > 200)
         clients.stop()
         assert not clients.errors
+
+
+def test_ports_of_one_app_are_held_and_released_together(device: Direct, tmp_path: Path) -> None:
+    other = dataclasses.replace(
+        APP,
+        name="app--9001",
+        port=9000,
+        device_address="127.0.0.1:9001",
+        group="app",
+        sni="9001.app.pi1.door.kraf.internal",
+    )
+    with contextlib.ExitStack() as stack:
+        for port, text in ((8001, "device"), (9001, "device"), (8002, "edge")):
+            stack.enter_context(parts.web(port, text))
+        stack.enter_context(parts.door(tmp_path, 8843, 8002))
+        bring_up(APP, other)
+        both = [stack.enter_context(parts.Clients(port).running()) for port in (8000, 9000)]
+        parts.until(lambda: all(clients.bodies["device"] > 20 for clients in both))
+        forward.hold("app")
+        assert forward.drain("app", 5).cut == 0
+        assert [one.target for one in forward.members("app")] == ["held", "held"]
+        before = [clients.bodies.total() for clients in both]
+        time.sleep(2)
+        assert [clients.bodies.total() for clients in both] == before, "a held client was answered"
+        forward.release("app", "edge")
+        parts.until(lambda: all(clients.bodies["edge"] > 20 for clients in both))
+        for clients in both:
+            clients.stop()
+            assert not clients.errors
+
+
+def test_what_a_crash_between_two_ports_left_is_put_right(device: Direct, tmp_path: Path) -> None:
+    other = dataclasses.replace(APP, name="app--9001", port=9000, device_address="127.0.0.1:9001", group="app")
+    with contextlib.ExitStack() as stack:
+        for port in (8001, 9001):
+            stack.enter_context(parts.web(port, "device"))
+        bring_up(APP, other)
+        forward.save(dataclasses.replace(forward.load("app") or APP, target="held"))
+        forward.apply_config()
+        forward.release("app", "device")
+        assert parts.get(8000) == parts.get(9000) == "device"
+        assert {one.target for one in forward.members("app")} == {"device"}
 
 
 def test_clients_that_were_held_are_let_through_in_the_order_in_which_they_came(

@@ -35,15 +35,14 @@ class Forwards:
         self.all = {"notes": Forward("notes", 8000, target=DEVICE, device_address="127.0.0.1:1", edge=("192.0.2.1:1",))}
         self.moves: list[str] = []
 
-    def load(self, name: str) -> Forward | None:
-        return self.all.get(name)
+    def members(self, name: str) -> list[Forward]:
+        return [self.all[name]] if name in self.all else []
 
-    def release(self, name: str, target: str) -> Forward:
+    def release(self, name: str, target: str) -> None:
         if name not in self.all or target not in TARGETS:
             raise KrafError("forward", name, "this device has none of this name", "")
         self.all[name] = replace(self.all[name], target=target)
         self.moves.append(target)
-        return self.all[name]
 
     @property
     def target(self) -> str:
@@ -65,6 +64,7 @@ def forwards(monkeypatch: pytest.MonkeyPatch) -> Forwards:
     found = Forwards()
     monkeypatch.setattr(deadman, "forward", found)
     monkeypatch.setattr(deadman.door, "probe_device", lambda address, path, limit: found.moves.append("answers"))
+    monkeypatch.setattr(deadman.door, "probe_edge", lambda doors, sni, path, limit: found.moves.append("edge answers"))
     return found
 
 
@@ -145,6 +145,12 @@ def test_clients_wait_until_the_app_answers_again(engine: Docker, forwards: Forw
     assert forwards.moves == ["answers", DEVICE]
 
 
+def test_clients_wait_until_the_edge_answers_again(engine: Docker, forwards: Forwards) -> None:
+    hand_over(DEVICE, 1, engine, forwards)
+    deadman.fire("notes")
+    assert forwards.moves == ["edge answers", EDGE]
+
+
 def test_clients_of_an_app_that_ran_on_do_not_wait(engine: Docker, forwards: Forwards) -> None:
     hand_over(EDGE, 1, engine, forwards)
     deadman.fire("notes")
@@ -198,7 +204,7 @@ sys.path.insert(0, sys.argv[1])
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import deadman, docker, forward, placement
 from pathlib import Path
 docker.SOCKET, placement.ROOT, placement.LOCKS = sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
-forward.load = lambda name: None
+forward.members = lambda name: [forward.Forward(name, 80)]
 forward.release = lambda name, target: print("released", name, target)
 assert not [name for name in sys.modules if name.split(".")[0] == "ansible"]
 sys.exit(deadman.fire("notes"))

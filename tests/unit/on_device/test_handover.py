@@ -74,7 +74,7 @@ def test_app_is_not_given_back_once_clients_have_spoken_to_the_new_side(
     engine: Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     placement.save(replace(RECORD, phase=READY, to=DEVICE))
-    monkeypatch.setattr(handover.forward, "load", lambda name: handover.forward.Forward(name, 1, target=DEVICE))
+    monkeypatch.setattr(handover.forward, "members", lambda name: [handover.forward.Forward(name, 1, target=DEVICE)])
     with pytest.raises(KrafError, match="clients have spoken to the new side"):
         handover.still_held(TASK)
     assert engine.running("notes")

@@ -135,10 +135,15 @@ def test_mig_17_names_of_other_containers_are_reported_as_lost() -> None:
     assert found["network stack_default"] == found["compose project"] == LOST
 
 
-def test_a_second_port_is_refused() -> None:
+def test_each_port_of_the_app_is_told_of() -> None:
     app = dataclasses.replace(APP, ports=(Port(8000, 80), Port(9000, 90)))
-    found = {row["property"]: row["verdict"] for row in portability.examine(app, container())}
-    assert found["ports"] == REFUSED
+    ports = [
+        {"address": "", "device_port": outer, "port": inner, "protocol": "tcp"}
+        for outer, inner in ((80, 8000), (90, 9000), (70, 7000))
+    ]
+    found = {row["property"]: row["verdict"] for row in portability.examine(app, container(ports=ports))}
+    assert found["port 80 to 8000/tcp"] == found["port 90 to 9000/tcp"] == TRANSLATED
+    assert found["port 70 to 7000/tcp"] == REFUSED
 
 
 @pytest.mark.parametrize(("starts", "verdict"), [(True, REFUSED), (False, LOST)])
