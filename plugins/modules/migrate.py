@@ -88,7 +88,7 @@ options:
 requirements:
   - kubernetes (Python package) on the controller
 notes:
-  - The app has one TCP port, and its data lie in bind mounts or volumes of the container.
+  - The app has TCP ports alone, or none, and its data lie in bind mounts or volumes of the container.
 seealso:
   - module: kraf.edge.app
   - module: kraf.edge.placement_info
