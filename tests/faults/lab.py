@@ -34,13 +34,19 @@ LIMIT = 900.0
 @dataclass(frozen=True)
 class App:
     """An app under test: its name, its port on the device, its data directories, whether it may overlap, whether the
-    catalog names its image; else the device has to push it."""
+    catalog names its image (else the device has to push it), and a second port."""
 
     name: str
     port: int
     data: tuple[str, ...] = ()
     overlap: bool = False
     named: bool = True
+    second: int = 0
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Under which clients reach it."""
+        return (self.port, self.second) if self.second else (self.port,)
 
 
 @dataclass
@@ -198,6 +204,7 @@ class Lab:
             demo_data=list(app.data),
             demo_overlap=app.overlap,
             demo_named=app.named,
+            demo_second=app.second,
         )
         if rc:
             raise access.Failed(f"the app {app.name} cannot be deployed:\n{self.said(f'deploy-{app.name}', 30)}")
@@ -324,6 +331,7 @@ left += glob.glob("/etc/systemd/system/kraf-deadman@{app}.timer") + glob.glob("/
 left += [path for path in glob.glob("/srv/{app}.kraf-*") if "before" not in path]
 left += glob.glob("/srv/{app}.kraf-before-*")[1:]
 print(json.dumps({{"running": state[:1] == ["true"], "policy": (state + ["", ""])[1], "left": left,
-                  "forward": load("/etc/kraf/forwards/{app}.json").get("target", ""),
+                  "forward": "+".join(sorted({{load(path).get("target", "") for path in
+                      glob.glob("/etc/kraf/forwards/{app}.json") + glob.glob("/etc/kraf/forwards/{app}--*.json")}})),
                   "record": load("/var/lib/kraf/placements/{app}.json")}}))
 END"""

@@ -30,7 +30,7 @@ from .lab import DEVICE, OTHER, App, Lab, both, problems, wait_until_alone
 from .taken import Scene, small_disk, taken
 from .writer import Writer, complaints
 
-LEDGER = App("ledger", 8020, data=("/data",))
+LEDGER = App("ledger", 8020, data=("/data",), second=8120)
 ECHO = App("echo", 8021, overlap=True)
 BRIM = App("brim", 8022, data=("/data",), named=False)
 """Its data are on a small disk, which can be filled; the device pushes its image."""
@@ -152,7 +152,7 @@ def attempt(lab: Lab, case: Case) -> Outcome:
         return outcome
     begin = time.monotonic()
     # Numbers of earlier cases stay in the log, and have to.
-    with Writer(lab.address, app.port, _first(lab, app)) as writer:
+    with Writer(lab.address, app.ports, _first(lab, app)) as writer:
         if not writer.written(3, 60):
             outcome.wrong.append("the app does not answer its client before the case begins")
             return outcome

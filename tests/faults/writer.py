@@ -8,22 +8,23 @@ from __future__ import annotations
 import http.client
 import threading
 import time
+from collections.abc import Sequence
 
 PATIENCE = 240.0
 PERIOD = 0.05
 
 
 class Writer:
-    """Writes to ``http://host:port/NUMBER`` in a thread of its own.
+    """Writes to ``http://host:port/NUMBER`` in a thread of its own, to one port after the other.
 
     Args:
         host: of the device.
-        port: under which clients reach the app.
+        ports: under which clients reach the app.
         first: number to begin with; all numbers of a log have to be different.
     """
 
-    def __init__(self, host: str, port: int, first: int) -> None:
-        self.host, self.port, self.next = host, port, first
+    def __init__(self, host: str, ports: Sequence[int], first: int) -> None:
+        self.host, self.ports, self.next = host, ports, first
         self.acknowledged: list[int] = []
         self.failed: dict[str, int] = {}
         self.longest = 0.0
@@ -54,7 +55,7 @@ class Writer:
             number, self.next = self.next, self.next + 1
             begin = time.monotonic()
             try:
-                body = request(self.host, self.port, "POST", f"/{number}")
+                body = request(self.host, self.ports[number % len(self.ports)], "POST", f"/{number}")
                 if body == f"{number}\n":
                     self.acknowledged.append(number)
                 else:

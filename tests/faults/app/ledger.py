@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An app that forgets nothing it has answered: ``POST /NUMBER`` appends a line to a log and answers once it is on the
-disk; ``GET /log`` gives the log, whose lines are ``NUMBER INSTANCE``; ``GET /health`` answers ``ok``.
+disk; ``GET /log`` gives the log, whose lines are ``NUMBER INSTANCE``; ``GET /health`` answers ``ok``. It listens on two
+ports.
 
 An instance is one start of the app: when two of them run at once, their lines alternate.
 """
@@ -58,7 +59,9 @@ class Server(ThreadingHTTPServer):
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_given: sys.exit(0))
-    Server(("", int(os.environ.get("PORT", "8000"))), Handler).serve_forever()
+    first = int(os.environ.get("PORT", "8000"))
+    threading.Thread(target=Server(("", first + 1), Handler).serve_forever, daemon=True).start()
+    Server(("", first), Handler).serve_forever()
 
 
 if __name__ == "__main__":
