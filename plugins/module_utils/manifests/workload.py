@@ -218,6 +218,18 @@ def _annotations(workload: Workload) -> dict[str, str]:
     return {EPOCH: str(workload.epoch), TREE_ANNOTATION: str(workload.tree)}
 
 
+def proof(workload: Workload) -> dict[str, Any]:
+    """The workload's pod under another name, for the API server's judgement in a dry run.
+
+    Of a StatefulSet's template Kubernetes 1.22 judges nothing but the labels; what is wrong with the rest would show
+    only when no pod comes (ValidatePodTemplateSpecForStatefulSet).
+    """
+    template = _template(workload)
+    found = _object(workload, "v1", "Pod", f"{workload.name}-proof", spec=template["spec"])
+    found["metadata"].update(template["metadata"])
+    return found
+
+
 def _template(workload: Workload) -> dict[str, Any]:
     app, process = workload.app, workload.process
     mine = {**labels(app.device, workload.device_uid, app.name), COMPONENT: "app"}

@@ -13,6 +13,7 @@ from typing import Any
 from ..catalog.records import App
 from ..cluster.client import Cluster
 from ..cluster.converge import converge
+from ..cluster.errors import ClusterError
 from ..cluster.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, STATEFUL_SET, Kind
 from ..core import names
 from ..core.errors import KrafError
@@ -69,6 +70,18 @@ class Edge:
             any(_passed(one) for one in pods),
             str((pod or {}).get("spec", {}).get("nodeName") or ""),
         )
+
+    def check(self, workload: Workload) -> None:
+        """Let the API server judge the pod, in a dry run; a device that never moved an app may have no namespace yet.
+
+        Raises:
+            KrafError: with the fields that it refuses, or the quota that does not suffice.
+        """
+        try:
+            self._cluster.create(manifest.proof(workload), dry_run=True)
+        except ClusterError as error:
+            if error.facts.get("status") != 404:
+                raise
 
     def place(self, workload: Workload, before: int, limit: float) -> None:
         """Make the workload; one of another epoch is taken away first.

@@ -130,6 +130,9 @@ class Steps:
             choice = image.choose(job.app, job.found, job.site.architectures)
             job.report.append(verdicts.row("image", verdicts.KEPT, choice.why))
             self._room_at_edge()
+            if not job.run:
+                # Once, before anything is changed; the image need not be there to be judged.
+                self.edge.check(self._workload(choice, choice.reference or job.site.image, job.epoch + 1, 0))
         else:
             self._container_is_there()
 
@@ -237,8 +240,12 @@ class Steps:
         choice = image.choose(job.app, job.found, job.site.architectures)
         if not job.image:
             job.image = choice.reference or self.push()
+        return self._workload(choice, job.image, epoch, tree)
+
+    def _workload(self, choice: image.Choice, reference: str, epoch: int, tree: int) -> Workload:
+        job = self.job
         process = portability.process(job.found)
-        return Workload(job.app, job.device.uid, process, job.image, job.site.image, choice.architecture, epoch, tree)
+        return Workload(job.app, job.device.uid, process, reference, job.site.image, choice.architecture, epoch, tree)
 
     def push(self) -> str:
         """Let the device push what runs; the reference by digest."""
