@@ -221,7 +221,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.module import run
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import adopt, docker, handover, images, placement
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
+    adopt,
+    docker,
+    handover,
+    images,
+    placement,
+    ways,
+)
 
 STEPS = {
     "move_to_edge": handover.move_to_edge,
@@ -286,8 +293,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     placement.stop_others(given["app"])
     placement.enter_scope(given["app"], given["epoch"])
     values = {field.name: given[field.name] for field in dataclasses.fields(handover.Task)}
-    ways = tuple(handover.Way(**one) for one in given["ways"])
-    values.update(data=data, ways=ways, doors=tuple(given["doors"]), owner=given["owner"] or "")
+    offered = tuple(ways.Way(**one) for one in given["ways"])
+    values.update(data=data, ways=offered, doors=tuple(given["doors"]), owner=given["owner"] or "")
     return STEPS[step](handover.Task(**values))
 
 

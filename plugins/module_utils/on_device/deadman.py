@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import KrafError
-from . import docker, door, files, forward, placement, units
+from . import docker, door, files, forward, placement, units, ways
 from .placement import DEVICE, EDGE, IDLE, MOVING, Record
 
 LIBRARY = Path("/usr/local/lib/kraf")
@@ -79,17 +79,11 @@ def restore(record: Record) -> Record:
     if record.to == EDGE:
         if record.restart_policy and start(record):
             _await(record.app)
-        _release(record.app, DEVICE)
+        ways.release(record.app, DEVICE)
     else:
         _await_edge(record.app)
-        _release(record.app, EDGE)
+        ways.release(record.app, EDGE)
     return placement.save(replace(record, phase=IDLE, to=record.owner))
-
-
-def _release(app: str, target: str) -> None:
-    """Let clients of the app go on; one without ports has none."""
-    if forward.members(app):
-        forward.release(app, target)
 
 
 def _await(app: str) -> None:

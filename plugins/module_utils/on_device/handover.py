@@ -21,28 +21,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.errors import KrafError
-from . import deadman, docker, door, forward, manifest, placement, tree
+from . import deadman, docker, door, forward, manifest, placement, tree, ways
 from .container import Container, from_inspect
 from .placement import DEVICE, EDGE, IDLE, MOVING, READY, Record
-
-ANY = ("", "0.0.0.0", "::")  # noqa: S104
-"""Addresses by which Docker publishes a port everywhere."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """One of the app's ports.
-
-    Attributes:
-        port: that clients use; ``container_port`` is the container's own behind it.
-        sni: name of the port at the door.
-        probe: path of the app's own probe on this port; empty asks whether it is open.
-    """
-
-    port: int
-    container_port: int
-    sni: str
-    probe: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +47,7 @@ class Task:
     epoch: int
     fence: int
     container: str = ""
-    ways: tuple[Way, ...] = ()
+    ways: tuple[ways.Way, ...] = ()
     doors: tuple[str, ...] = ()
     box_sni: str = ""
     rsync_sni: str = ""
@@ -122,69 +103,6 @@ def _agreed(task: Task) -> Record:
     if not placement.agrees(record, task.owner, task.epoch):
         raise mismatch(task, record)
     return record
-
-
-def ensure_forwards(task: Task) -> list[forward.Forward]:
-    """The forwards of the app's ports, able to lead to both sides. Existing ones keep their port and their target."""
-    head = forward.load(task.app)
-    ways = sorted(task.ways, key=lambda way: head is not None and way.port != head.port)
-    names = [task.app, *(f"{task.app}--{way.container_port}" for way in ways[1:])]
-    for name, way in zip(names, ways):
-        found = forward.load(name)
-        group = "" if name == task.app else task.app
-        if found is None:
-            target = head.target if head else forward.DEVICE
-            address = device_address(task.container, way.container_port)
-            wanted = forward.Forward(
-                name, way.port, "*", target, address, task.doors, way.sni, redirect=True, group=group
-            )
-        else:
-            wanted = replace(found, edge=task.doors, sni=way.sni, group=group)
-            if not found.device_address:
-                wanted = replace(wanted, device_address=device_address(task.container, way.container_port))
-        if wanted != found:
-            forward.save(wanted)
-    for one in forward.members(task.app):
-        if one.name not in names[: len(ways)]:
-            forward.remove(one.name)
-    forward.apply_config()
-    # As they were saved: with the ports that were chosen for them.
-    return forward.members(task.app)
-
-
-def _hold(task: Task) -> None:
-    if task.ways:
-        forward.hold(task.app)
-
-
-def _release(task: Task, target: str) -> None:
-    if task.ways:
-        forward.release(task.app, target)
-
-
-def _probe_edge(task: Task) -> None:
-    """Wait until each of the app's ports answers through the door."""
-    for way in task.ways:
-        door.probe_edge(task.doors, way.sni, way.probe, task.limit)
-
-
-def _probe_device(task: Task, direct: bool = True) -> None:
-    """Wait until each of the app's ports answers on the device: the app itself, or as clients find it."""
-    probes = {way.sni: way.probe for way in task.ways}
-    for one in forward.members(task.app):
-        client = f"{one.address if one.address != '*' else '127.0.0.1'}:{one.port}"
-        door.probe_device(one.device_address if direct else client, probes.get(one.sni, ""), task.limit, direct)
-
-
-def device_address(container: str, port: int) -> str:
-    """Where haproxy reaches the container's port on the device."""
-    found = docker.describe(container)
-    for one in found.ports:
-        if one["port"] == port and one["device_port"]:
-            address = one["address"] if one["address"] not in ANY else "127.0.0.1"
-            return f"{address}:{one['device_port']}"
-    why = f"the container publishes no port {port}"
-    raise KrafError(f"container {container}", port, why, "Correct the app's ports in the catalog")
 
 
 class Clock:
@@ -244,7 +162,7 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
     clock = Clock()
     with _meeting(task) as box:
         record = _expect(admit(task), task, owner)
-        led = ensure_forwards(task)
+        led = ways.ensure(task.app, task.container, task.ways, task.doors)
         if to == EDGE:
             pairs = tree.to_edge(task.data, task.remote, task.epoch + 1, task.good_tree)
         else:
@@ -268,7 +186,7 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         try:
             deadman.arm(task.app, task.deadman_seconds)
             clock.mark("armed")
-            _hold(task)
+            ways.hold(task.app)
             clock.mark("held")
             drained = forward.drain(task.app, task.drain_seconds)
             box.put("held")
@@ -297,11 +215,11 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         if to == DEVICE:
             start_here(task, record)
         elif task.ways:
-            _probe_edge(task)
+            ways.probe_edge(task.ways, task.doors, task.limit)
         else:
             _await(task, box, "running", task.limit)
         clock.mark("answers")
-        _release(task, to)
+        ways.release(task.app, to)
         clock.mark("released")
         record = placement.save(replace(record, owner=to, epoch=task.epoch + 1, phase=IDLE))
         box.put("answers")
@@ -348,7 +266,7 @@ def start_here(task: Task, record: Record) -> None:
         for _name, folder in record.data:
             tree.swap(folder, record.epoch + 1)
     deadman.start(record)
-    _probe_device(task)
+    ways.probe_device(task.app, task.ways, task.limit)
 
 
 def stop_here(record: Record) -> None:
@@ -373,18 +291,18 @@ def settle(task: Task) -> dict[str, Any]:
     with placement.exclusive(task.app):
         record = _agreed(task)
         if task.owner == DEVICE:
-            ensure_forwards(task)
+            ways.ensure(task.app, task.container, task.ways, task.doors)
             taken = record.phase == READY and record.to == DEVICE and task.epoch == record.epoch + 1
             start_here(task, record if taken else replace(record, phase=IDLE))
-            _release(task, DEVICE)
+            ways.release(task.app, DEVICE)
         else:
             stop_here(record)
             _unswap(record)
-            ensure_forwards(task)
+            ways.ensure(task.app, task.container, task.ways, task.doors)
             if any(one.target == DEVICE for one in forward.members(task.app)):
-                _hold(task)
-            _probe_edge(task)
-            _release(task, EDGE)
+                ways.hold(task.app)
+            ways.probe_edge(task.ways, task.doors, task.limit)
+            ways.release(task.app, EDGE)
         record = placement.save(replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner))
         return _finish(task, record, clock, {})
 
@@ -416,7 +334,7 @@ def start_beside(task: Task) -> dict[str, Any]:
     """An app that may run on both sides: the container starts beside the workload."""
     with placement.exclusive(task.app):
         record = _expect(admit(task), task, EDGE)
-        ensure_forwards(task)
+        ways.ensure(task.app, task.container, task.ways, task.doors)
         start_here(task, replace(record, restart_policy=""))
         return {"changed": True, "record": record.as_json()}
 
@@ -426,11 +344,11 @@ def switch(task: Task) -> dict[str, Any]:
     clock = Clock()
     with placement.exclusive(task.app):
         record = _agreed(task)
-        ensure_forwards(task)
+        ways.ensure(task.app, task.container, task.ways, task.doors)
         if task.owner == EDGE:
-            _probe_edge(task)
+            ways.probe_edge(task.ways, task.doors, task.limit)
             clock.mark("answers")
-            _release(task, EDGE)
+            ways.release(task.app, EDGE)
             drained = forward.drain(task.app, task.drain_seconds)
             if record.owner == DEVICE:
                 record = _as_it_runs(task, record, docker.describe(task.container))
@@ -439,7 +357,7 @@ def switch(task: Task) -> dict[str, Any]:
         else:
             start_here(task, record)
             clock.mark("answers")
-            _release(task, DEVICE)
+            ways.release(task.app, DEVICE)
             drained = forward.drain(task.app, task.drain_seconds)
         record = placement.save(replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner))
         return _finish(task, record, clock, {"cut": drained.cut, "ended": drained.ended})
@@ -461,7 +379,7 @@ def mismatch(task: Task, record: Record) -> KrafError:
 
 def _finish(task: Task, record: Record, clock: Clock, more: dict[str, Any]) -> dict[str, Any]:
     """What has to be cleared up, and the app's answer through the device's own port."""
-    _probe_device(task, direct=False)
+    ways.probe_device(task.app, task.ways, task.limit, direct=False)
     clock.mark("confirmed")
     deadman.clear(task.app)
     tree.forget(task.app)

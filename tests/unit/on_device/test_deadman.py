@@ -62,7 +62,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
 @pytest.fixture
 def forwards(monkeypatch: pytest.MonkeyPatch) -> Forwards:
     found = Forwards()
-    monkeypatch.setattr(deadman, "forward", found)
+    for module in (deadman, deadman.ways):
+        monkeypatch.setattr(module, "forward", found)
     monkeypatch.setattr(deadman.door, "probe_device", lambda address, path, limit: found.moves.append("answers"))
     monkeypatch.setattr(deadman.door, "probe_edge", lambda doors, sni, path, limit: found.moves.append("edge answers"))
     return found
