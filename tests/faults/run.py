@@ -241,7 +241,7 @@ def main() -> int:
     chosen = [case for case in cases() if any(fnmatch.fnmatchcase(case.name, one) for one in patterns)]
     if given.short:
         short = {(*way, (fault,), False) for way, faults in SHORT.items() for fault in faults}
-        chosen = [case for case in chosen if (case.app.name, case.to, case.faults, case.cut) in short]
+        chosen = [one for one in chosen if (one.app.name, one.to, one.faults, one.cut) in short and not one.taken]
     chosen = chosen[part - 1 :: parts]
     if given.list:
         sys.stdout.writelines(f"{case.name}\n" for case in chosen)
