@@ -17,7 +17,7 @@ import functools
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,11 +85,15 @@ class Drained:
     seconds: float
 
 
-def apply_config(hold_limit: float = HOLD_LIMIT) -> bool:
+def apply_config(hold_limit: float = HOLD_LIMIT, own: str = "") -> bool:
     """Bring configuration, rules and the running haproxy to what the files say; True when anything differed.
 
     Only a forward that came, went or changed its addresses reloads haproxy; open connections stay. That has to wait
     for holds: clients that are held in a worker of before a reload can no longer be released.
+
+    Args:
+        hold_limit: seconds to wait for holds.
+        own: name of a forward whose own hold is not waited for: who asks is about to end it.
 
     Raises:
         KrafError: when haproxy refuses the configuration, or a hold lasts longer than ``hold_limit`` seconds.
@@ -104,7 +108,7 @@ def apply_config(hold_limit: float = HOLD_LIMIT) -> bool:
         if reload or states is None:
             _check(config)
         if reload:
-            _wait_for_holds(hold_limit)
+            _wait_for_holds(hold_limit, {one.name for one in members(own)})
             # A rule must not lead to a port that nobody listens on yet, or any more.
             redirect.apply(redirect.render([one for one in forwards if f":{one.bound} " in loaded], haproxy.USER))
         files.write(store.ETC / "forward.nft", rules)
@@ -140,6 +144,17 @@ def settled(forwards: Sequence[Forward]) -> bool:
 def _running_target(states: Mapping[str, haproxy.Server]) -> str:
     usable = [target for target, server in _SERVERS.items() if server in states and states[server].usable]
     return usable[0] if len(usable) == 1 else ""
+
+
+def loaded(name: str) -> bool:
+    """Whether the running haproxy has a forward and its group, wherever they lead. Others' changes do not count: what
+    they wait for must not keep this one from being released."""
+    config, wanted = files.read(haproxy.RUN / "haproxy.loaded") or "", members(name)
+    return (
+        bool(wanted)
+        and haproxy.servers() is not None
+        and all(haproxy.structure(haproxy.section(one, _ipv6())) in haproxy.structure(config) for one in wanted)
+    )
 
 
 def set_target(name: str, target: str) -> None:
@@ -237,13 +252,13 @@ def _check(config: str) -> None:
     files.remove(candidate)
 
 
-def _wait_for_holds(limit: float) -> None:
+def _wait_for_holds(limit: float, own: Container[str]) -> None:
     end = time.monotonic() + limit
     while True:
         held = [
             name
             for name, servers in (haproxy.servers() or {}).items()
-            if servers.get("hold", haproxy.Server(False, False)).usable
+            if servers.get("hold", haproxy.Server(False, False)).usable and name not in own
         ]
         if not held:
             return
@@ -302,11 +317,14 @@ SERVICE = Systemd()
 
 
 def _config(forwards: Sequence[Forward]) -> str:
+    return haproxy.render(forwards, _ipv6(), _aes())
+
+
+def _ipv6() -> bool:
     try:
-        ipv6 = Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").read_text().strip() == "0"
+        return Path("/proc/sys/net/ipv6/conf/all/disable_ipv6").read_text().strip() == "0"
     except OSError:
-        ipv6 = False
-    return haproxy.render(forwards, ipv6, _aes())
+        return False
 
 
 @functools.cache

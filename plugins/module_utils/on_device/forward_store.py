@@ -122,7 +122,7 @@ def load_all() -> list[Forward]:
 
 def members(name: str) -> list[Forward]:
     """A forward and those that are held and released with it; empty when there is none of this name."""
-    found = [one for one in load_all() if name in (one.name, one.group)]
+    found = [one for one in load_all() if name and name in (one.name, one.group)]
     return sorted(found, key=lambda one: (one.name != name, one.name))
 
 

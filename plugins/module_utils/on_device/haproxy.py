@@ -127,11 +127,12 @@ def render(forwards: Sequence[Forward], ipv6: bool = False, aes: bool = True) ->
                 f"    server {_server(address)} {address} {check} inter 5s fastinter 3s downinter 2s fall 3 rise 1\n"
             )
     for forward in sorted(forwards, key=lambda one: one.name):
-        text += _forward(forward, ipv6)
+        text += section(forward, ipv6)
     return text
 
 
-def _forward(forward: Forward, ipv6: bool) -> str:
+def section(forward: Forward, ipv6: bool) -> str:
+    """A forward's part of the configuration."""
     binds = f"    bind {forward.address}:{forward.bound} backlog 4096"
     if forward.address == "*":
         binds = f"    bind {':::' if ipv6 else '0.0.0.0:'}{forward.bound}{' v4v6' if ipv6 else ''} backlog 4096"

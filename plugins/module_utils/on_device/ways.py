@@ -44,6 +44,7 @@ def ensure(app: str, container: str, ways: Sequence[Way], doors: tuple[str, ...]
     head = forward.load(app)
     ways = sorted(ways, key=lambda way: head is not None and way.port != head.port)
     names = [app, *(f"{app}--{way.container_port}" for way in ways[1:])]
+    changed = False
     for name, way in zip(names, ways):
         found = forward.load(name)
         group = "" if name == app else app
@@ -56,11 +57,13 @@ def ensure(app: str, container: str, ways: Sequence[Way], doors: tuple[str, ...]
             if not found.device_address:
                 wanted = replace(wanted, device_address=device_address(container, way.container_port))
         if wanted != found:
-            forward.save(wanted)
+            changed |= forward.save(wanted)
     for one in forward.members(app):
         if one.name not in names[: len(ways)]:
-            forward.remove(one.name)
-    forward.apply_config()
+            changed |= forward.remove(one.name)
+    # What another app's forwards wait for is not this one's concern: it may be this one's own hold.
+    if changed or (ways and not forward.loaded(app)):
+        forward.apply_config(own=app)
     # As they were saved: with the ports that were chosen for them.
     return forward.members(app)
 

@@ -126,7 +126,10 @@ class MoverPod:
             if there == "failed":
                 alive()
                 raise KrafError(
-                    "migration", None, f"the device gave up: {content}", "See the reason, then run it again"
+                    "migration",
+                    None,
+                    f"the device gave up: {content.strip().rstrip('.')}",
+                    "See the reason, then run it again",
                 )
             if there:
                 return

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, haproxy
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, haproxy, ways
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward import Forward
 
 from . import parts
@@ -106,6 +107,27 @@ def test_what_a_crash_between_two_ports_left_is_put_right(device: Direct, tmp_pa
         forward.release("app", "device")
         assert parts.get(8000) == parts.get(9000) == "device"
         assert {one.target for one in forward.members("app")} == {"device"}
+
+
+def test_a_held_app_is_settled_though_another_ones_new_forward_waits_for_it(device: Direct, tmp_path: Path) -> None:
+    """As when the move of one app is cut off, and then another app of the device is moved for the first time."""
+    ways_of_app = [ways.Way(8000, 8001, APP.sni)]
+    with parts.web(8001, "device"), parts.web(9001, "other"), parts.door(tmp_path, 8843, 8001):
+        bring_up(APP)
+        forward.hold("app")
+        other = dataclasses.replace(APP, name="other", port=9000, device_address="127.0.0.1:9001")
+        forward.save(other)
+        with pytest.raises(KrafError, match="clients wait there"):
+            forward.apply_config(hold_limit=0.5)
+        assert not forward.loaded("other")
+        begin = time.monotonic()
+        ways.ensure("app", "app", ways_of_app, APP.edge)
+        ways.release("app", "device")
+        assert time.monotonic() - begin < 5
+        assert parts.get(8000) == "device"
+        forward.apply_config()
+        assert forward.loaded("other")
+        assert parts.get(9000) == "other"
 
 
 def test_clients_that_were_held_are_let_through_in_the_order_in_which_they_came(
