@@ -58,6 +58,8 @@ class Lease:
         self.lost = False
         self.waited = False
         self.number = 0
+        self._alive = 0.0
+        self._writing = threading.Lock()
 
     def acquire(self, limit: float, say: Callable[[str], None]) -> int:
         """Take the Lease; wait for whoever has it.
@@ -98,12 +100,19 @@ class Lease:
                 raise KrafError(f"lock {self._place[0]}", None, why, fix, holder=holder)
             time.sleep(PAUSE)
         self.number = int(self._held["spec"]["leaseTransitions"])
+        self._alive = _now()
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._thread.start()
         return self.number
 
     def check(self) -> None:
-        """Raise if another run has taken over."""
+        """Raise if another run has taken over. Who slept for longer than the Lease lasts asks before going on.
+
+        Raises:
+            KrafError: also when the API server cannot be asked.
+        """
+        if not self.lost and _now() - self._alive >= self._seconds:
+            self._renewed()
         if self.lost:
             why = "another run has taken it over, since this one gave no sign of life"
             raise KrafError(f"lock {self._place[0]}", None, why, "Nothing more was changed; see what that run did")
@@ -143,17 +152,24 @@ class Lease:
             return False
         return True
 
-    def _renew(self) -> None:
-        last = time.monotonic()
-        while not self._ended.wait(self._seconds / 3):
+    def _renewed(self) -> None:
+        """Give a sign of life, or find that the Lease is lost."""
+        with self._writing:
             self._held["spec"]["renewTime"] = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+            if self._try(lambda: self._cluster.replace(self._held)):
+                self._alive = _now()
+            else:
+                self.lost = True
+
+    def _renew(self) -> None:
+        while not self.lost and not self._ended.wait(self._seconds / 3):
             try:
-                if not self._try(lambda: self._cluster.replace(self._held)):
-                    self.lost = True
-                    return
-                last = time.monotonic()
+                self._renewed()
             except ClusterError:
                 # An API server that is away for a moment: the Lease is lost only when it has lapsed.
-                if time.monotonic() - last >= self._seconds:
-                    self.lost = True
-                    return
+                self.lost = _now() - self._alive >= self._seconds
+
+
+def _now() -> float:
+    """Seconds of a clock that nobody sets, and that goes on while the machine is suspended (clock_gettime(2))."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

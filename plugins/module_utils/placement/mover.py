@@ -59,11 +59,15 @@ class MoverPod:
         """Start it, in place of any earlier run's; wait until it serves and the app's image is on its node.
 
         Raises:
-            KrafError: when the node cannot pull the app's image, or the pod does not start in time.
+            KrafError: when the node cannot pull the app's image, the pod does not start in time, or it is a later
+                run's.
         """
         place = self.mover.name, self.mover.namespace
         found = self._cluster.get(POD, *place)
         run = ((found or {}).get("metadata", {}).get("annotations") or {}).get(manifest.RUN_ANNOTATION)
+        if run is not None and int(run) > self.mover.run:
+            why = f"run {run} has started it since, this is run {self.mover.run}"
+            raise KrafError("mover at the edge", self.mover.name, why, "See what that run did")
         if found is not None and run != str(self.mover.run):
             # Not by force: what it copies must have ended before another one copies.
             self._cluster.delete(POD, *place)
@@ -90,6 +94,16 @@ class MoverPod:
             why = f"it ended with {state['terminated'].get('exitCode')}: {said}"
             raise ClusterError("mover at the edge", self.mover.name, why, "Run it again")
         return "running" in state
+
+    def withdraw(self) -> None:
+        """Remove what is still this run's: another run is at work, and its mover stays."""
+        for kind in (POD, CONFIG_MAP, SECRET):
+            found = self._cluster.get(kind, self.mover.name, self.mover.namespace)
+            marks = (found or {}).get("metadata", {}).get("annotations") or {}
+            if marks.get(manifest.RUN_ANNOTATION) == str(self.mover.run):
+                self._cluster.delete(kind, self.mover.name, self.mover.namespace)
+        service = names.mover_service(self.mover.app, self.mover.run)
+        self._cluster.delete(SERVICE, service, self.mover.namespace)
 
     def say(self, name: str, text: str = "") -> None:
         """Leave a file in the box."""

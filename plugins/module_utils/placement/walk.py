@@ -169,6 +169,9 @@ class Walk:
             self.records.note(epoch + 1, result=DONE if kept else UNDONE, message=str(error))
         except KrafError as further:
             error.facts["left"] = str(further)
+            if self.lease.lost and self.steps.mover is not None:
+                with contextlib.suppress(KrafError):  # the next run removes it
+                    self.steps.mover.withdraw()
             with contextlib.suppress(KrafError):
                 self.records.note(epoch + 1, result=FAILED, message=f"{error} {further}")
 

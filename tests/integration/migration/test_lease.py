@@ -86,3 +86,18 @@ def test_a_holder_that_slept_learns_that_it_was_followed(api: ApiServer, space: 
     found = cluster.get(LEASE, "app-faces", space)
     assert found is not None
     assert found["spec"]["holderIdentity"] == "bob@two"
+
+
+def test_a_holder_that_wakes_up_asks_before_it_goes_on(api: ApiServer, space: str) -> None:
+    sleeper = lease(api, space, "ann@one", seconds=2)
+    sleeper.acquire(5, nobody)
+    sleeper._ended.set()  # as a process that was stopped: nothing renews it, and nothing has told it yet
+    time.sleep(2.5)
+    sleeper.check()  # nobody came
+    time.sleep(2.5)
+    second = lease(api, space, "bob@two")
+    second.acquire(30, lambda _text: None)
+    with pytest.raises(KrafError, match="another run has taken it over"):
+        sleeper.check()
+    second.check()
+    second.release()
