@@ -37,7 +37,6 @@ UNREACHED = (5, 10, 12, 30, 35)
 """rsync's exit statuses when it did not reach the daemon, or lost it."""
 Tell = Callable[[int], None]
 Changes = Mapping[str, str]
-ALL: Changes = {}
 _PROGRESS = re.compile(r"(?:^|[\r\n]) *([0-9]+) +[0-9]+%")
 _SENT = re.compile(r"^Total bytes (?:sent|received): ([0-9]+)", re.MULTILINE)
 PAUSES = (0.5, 1.0, 2.0, 4.0)
@@ -139,7 +138,7 @@ def first(
     return Copied(sent)
 
 
-def final(app: str, pairs: Sequence[Pair], remote: Remote, limit: float, changes: Changes = ALL) -> Copied:
+def final(app: str, pairs: Sequence[Pair], remote: Remote, limit: float, changes: Changes | None = None) -> Copied:
     """The last copy, once nothing writes any more.
 
     Args:
@@ -150,12 +149,12 @@ def final(app: str, pairs: Sequence[Pair], remote: Remote, limit: float, changes
     Raises:
         KrafError: for any file that could not be copied.
     """
-    sent = 0
+    sent, known = 0, changes or {}
     for pair in pairs:
         ways = [["--delete", "--checksum"]]
-        if pair.name in changes:
-            by_list = [["--from0", f"--files-from={changes[pair.name]}", "--ignore-times"]]
-            ways = [*(by_list if changes[pair.name] else []), ["--delete"]]
+        if pair.name in known:
+            by_list = [["--from0", f"--files-from={known[pair.name]}", "--ignore-times"]]
+            ways = [*(by_list if known[pair.name] else []), ["--delete"]]
         for way in ways:
             argv = ["rsync", *KEEP, *EXACT, *STATS, *_durable(pair), *way, *_basis(pair), *_mkpath(pair)]
             result = _rsync([*argv, pair.source, pair.target], remote, app, limit)
@@ -165,7 +164,7 @@ def final(app: str, pairs: Sequence[Pair], remote: Remote, limit: float, changes
     return Copied(sent)
 
 
-def compare(app: str, pairs: Sequence[Pair], remote: Remote, limit: float, changes: Changes = ALL) -> None:
+def compare(app: str, pairs: Sequence[Pair], remote: Remote, limit: float, changes: Changes | None = None) -> None:
     """Check that source and copy are equal, in content and in all that is kept.
 
     Args:
@@ -175,7 +174,7 @@ def compare(app: str, pairs: Sequence[Pair], remote: Remote, limit: float, chang
         KrafError: naming the first entries that differ.
     """
     for pair in pairs:
-        how = [] if pair.name in changes else ["--checksum"]
+        how = [] if pair.name in (changes or {}) else ["--checksum"]
         argv = ["rsync", *KEEP, "--delete", *how, "--dry-run", "--itemize-changes", pair.source, pair.target]
         result = _rsync(argv, remote, app, limit)
         if not result.ok:
