@@ -19,7 +19,9 @@ options:
     description:
       - What to do.
       - V(look) reads what runs on the device and what the device knows of the app's owner; it changes nothing.
-      - V(push) pushes the image of the app's container to the image registry.
+      - V(push) pushes the image of the app's container to the image registry, in a process of its own. A push that
+        takes longer than O(push_wait) goes on after the call; the next call, with the same options, waits for it.
+      - V(served) asks image registries what they serve under O(references).
       - V(move_to_edge) and V(move_to_device) are everything from the first copy of the data to the release of the
         forward. They meet the controller at the mover's box.
       - V(settle) brings the device to O(owner) and O(epoch), whatever an earlier run left.
@@ -28,7 +30,7 @@ options:
       - V(start_beside) and V(switch) are for apps that may run on both sides for a moment.
     type: str
     required: true
-    choices: [look, push, move_to_edge, move_to_device, settle, fence_off, still_held, start_beside, switch]
+    choices: [look, push, served, move_to_edge, move_to_device, settle, fence_off, still_held, start_beside, switch]
   app:
     description: Name of the app, and of its forward.
     type: str
@@ -135,8 +137,31 @@ options:
     description: Limit in seconds for each copy of a data directory.
     type: float
     default: 3600
-  image:
-    description: Name at the image registry for O(step=push), with the registry's address and a tag.
+  repository:
+    description: The image registry's address and the app's repository there, for O(step=push).
+    type: str
+    default: ""
+  own_image:
+    description: Whether O(step=push) pushes the image of the container; otherwise it makes an index of O(others) alone.
+    type: bool
+    default: true
+  others:
+    description:
+      - For O(step=push), images that the image registry has, by architecture. Of them and of what is pushed an index is
+        made.
+    type: dict
+    default: {}
+  push_wait:
+    description: After how many seconds O(step=push) returns how far it is.
+    type: float
+    default: 10
+  references:
+    description: Images to ask for with O(step=served).
+    type: list
+    elements: str
+    default: []
+  registry:
+    description: Address of the image registry that takes O(username) and O(password); others are asked without.
     type: str
     default: ""
   username:
@@ -188,10 +213,32 @@ missing:
   elements: str
   sample: [rsync]
 reference:
-  description: The pushed image by its digest.
-  returned: when O(step=push)
+  description: The pushed image, or the index, by its digest.
+  returned: when O(step=push) and it has ended
   type: str
   sample: "192.0.2.10:5000/pi1/faces@sha256:4bcf"
+pushed_bytes:
+  description: Bytes of layers that went over the line.
+  returned: when O(step=push) and it has ended
+  type: int
+  sample: 12582912
+pushed_layers:
+  description: Number of layers that were sent, and of those that were there already.
+  returned: when O(step=push) and it has ended
+  type: dict
+  sample: {sent: 2, there: 5}
+progress:
+  description: How far a push is, in bytes before they are compressed, and how many layers it has not looked at yet.
+  returned: when O(step=push) and it goes on
+  type: dict
+  sample: {done: 5242880, total: 73400320, waiting: 1}
+served:
+  description:
+    - What image registries serve, by reference; C(architectures) is empty where one does not say, C(why) says why it
+      could not be asked.
+  returned: when O(step=served)
+  type: dict
+  sample: {"registry.example/faces:1": {digest: "sha256:4bcf", architectures: [amd64, arm64], why: ""}}
 clock:
   description: When each part was done, in seconds since the call began to act.
   returned: when clients were held or switched
@@ -227,6 +274,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
     handover,
     images,
     placement,
+    pushing,
     ways,
 )
 
@@ -246,7 +294,7 @@ WAY = {
     "probe": {"type": "str", "default": ""},
 }
 SPEC = {
-    "step": {"type": "str", "required": True, "choices": ["look", "push", *STEPS]},
+    "step": {"type": "str", "required": True, "choices": ["look", "push", "served", *STEPS]},
     "app": {"type": "str", "required": True},
     "container": {"type": "str", "required": True},
     "owner": {"type": "str", "choices": ["device", "edge"]},
@@ -271,7 +319,12 @@ SPEC = {
     "limit": {"type": "float", "default": 120.0},
     "disarm_limit": {"type": "float", "default": 20.0},
     "copy_limit": {"type": "float", "default": 3600.0},
-    "image": {"type": "str", "default": ""},
+    "repository": {"type": "str", "default": ""},
+    "own_image": {"type": "bool", "default": True},
+    "others": {"type": "dict", "default": {}},
+    "push_wait": {"type": "float", "default": 10.0},
+    "references": {"type": "list", "elements": "str", "default": []},
+    "registry": {"type": "str", "default": ""},
     "username": {"type": "str", "default": ""},
     "password": {"type": "str", "default": "", "no_log": True},
 }
@@ -283,11 +336,17 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     step, data = given["step"], tuple((one["name"], one["path"]) for one in given["data"])
     if step == "look":
         return {"changed": False, **adopt.look(given["app"], given["container"], data, given["secrets"])}
+    login = images.Login(given["username"], given["password"])
+    if step == "served":
+        found = {one: images.offered(one, given["registry"], login) for one in given["references"]}
+        return {"changed": False, "served": found}
     if module.check_mode:
         return {"changed": True, "record": None}
     if step == "push":
-        image, login = docker.describe(given["container"]).image_id, images.Login(given["username"], given["password"])
-        return {"changed": True, **adopt.push(image, given["image"], login, given["copy_limit"])}
+        runs = docker.describe(given["container"]) if given["own_image"] else None
+        image, architecture = (runs.image_id, runs.architecture) if runs else ("", "")
+        wanted = pushing.Wanted(given["repository"], image, architecture, given["others"], login, given["copy_limit"])
+        return {"changed": True, **pushing.push(given["app"], given["fence"], wanted, given["push_wait"])}
     # A run that comes late must not end what a newer one is doing.
     placement.refuse_overtaken(given["app"], given["fence"])
     placement.stop_others(given["app"])

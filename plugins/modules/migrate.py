@@ -137,6 +137,8 @@ apps:
       owner: edge
       portability:
         - {property: argv, verdict: kept, why: program and arguments as they run}
+      pushed_bytes: 12582912
+      pushed_layers: {sent: 2, there: 5}
       requests: 52
       steps:
         - {step: commit, where: cluster, seconds: 0.02, requests: 1}
@@ -164,6 +166,16 @@ apps:
           refusal is accepted.
       type: list
       elements: dict
+      returned: success
+    pushed_bytes:
+      description:
+        - Bytes of the image's layers that the device sent to the image registry. What was there already is not sent
+          again, so a second move sends 0.
+      type: int
+      returned: success
+    pushed_layers:
+      description: How many layers were sent, and how many were there already; empty when the device pushed nothing.
+      type: dict
       returned: success
     requests: {description: Number of requests to the API server., type: int, returned: success}
     steps:

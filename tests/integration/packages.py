@@ -24,6 +24,7 @@ FILES = {
     "rsync": "rsync",
     "openssl": "openssl",
     "/usr/lib/postgresql": "postgresql",
+    "docker-registry": "docker-registry",
 }
 """Packages by a program, or by the path of a file, that they bring."""
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What runs on the device and would have to move: read, never changed; and its image, pushed."""
+"""What runs on the device and would have to move: read, never changed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ import base64
 import os
 import shutil
 import stat
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import KrafError
-from . import docker, forward, images, inside, placement, starters, tree
+from . import docker, forward, inside, placement, starters, tree
 from .container import Container, from_inspect
 
 LARGEST_FILE = 2**20
@@ -146,31 +144,3 @@ def _state(folder: str) -> dict[str, Any]:
         "mount_point": os.path.ismount(folder),
         "free_bytes": disk.f_bavail * disk.f_frsize,
     }
-
-
-def push(image: str, name: str, login: images.Login, limit: float) -> dict[str, Any]:
-    """Push an image of the device to the image registry; layers that are there already are not sent.
-
-    Args:
-        image: id of the image.
-        name: its name at the image registry, with the registry's address and a tag.
-        login: credentials of the image registry.
-        limit: seconds.
-
-    Returns:
-        ``reference`` by digest.
-
-    Raises:
-        KrafError: with what Docker said.
-    """
-    begin = time.monotonic()
-    images.tag(image, name)
-    try:
-        images.push(name, login, limit)
-        digest = images.served(name, login)
-    finally:
-        images.untag(name)
-    if not digest:
-        raise KrafError("image", name, "the image registry has it not, though its push ended well", "See its log")
-    reference = f"{images.Reference.of(name).untagged}@{digest}"
-    return {"reference": reference, "digest": digest, "seconds": round(time.monotonic() - begin, 3)}

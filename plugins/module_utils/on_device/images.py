@@ -18,7 +18,7 @@ import platform
 import tarfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable
 from urllib.parse import quote, urlencode
 
@@ -28,6 +28,9 @@ from . import docker
 ATTEMPTS = 6
 FIRST_DELAY = 2.0
 """Seconds; doubled after each refusal. Docker does not pass on how long the registry asks to wait."""
+
+ASK = 15.0
+"""Seconds to ask a registry for what need not be known."""
 
 _REASONS = (
     (
@@ -115,6 +118,27 @@ def served(name: str, login: Login, timeout: float = 600, sleep: Callable[[float
     raise refused(name, "ask for", message)
 
 
+def offered(name: str, registry: str, login: Login) -> dict[str, Any]:
+    """What an image registry serves under a name or digest, as this host's Docker sees it.
+
+    Args:
+        name: of the image.
+        registry: address of the one that takes ``login``; others are asked without.
+        login: its credentials.
+
+    Returns:
+        ``digest``, ``architectures`` (empty when the registry does not say), and ``why`` it could not be asked.
+    """
+    mine = login if Reference.of(name).registry == registry else Login()
+    content, message = _patiently("GET", f"/distribution/{quote(name, safe='/:@')}/json", mine, ASK, time.sleep)
+    if message:
+        return {"digest": "", "architectures": [], "why": message}
+    found = json.loads(content)
+    platforms = [one for one in found.get("Platforms") or [] if one.get("os") == "linux"]
+    architectures = sorted({str(one["architecture"]) for one in platforms if one.get("architecture")})
+    return {"digest": str(found["Descriptor"]["digest"]), "architectures": architectures, "why": ""}
+
+
 def pull(name: str, login: Login, timeout: float, sleep: Callable[[float], None] = time.sleep) -> None:
     """Pull an image. Raises KrafError."""
     image = Reference.of(name)
@@ -124,13 +148,78 @@ def pull(name: str, login: Login, timeout: float, sleep: Callable[[float], None]
         raise refused(name, "pull", message)
 
 
-def push(name: str, login: Login, timeout: float, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Push an image. Raises KrafError."""
-    image = Reference.of(name)
+@dataclass
+class Layers:
+    """How far a push is, as Docker tells it layer by layer.
+
+    Attributes:
+        sent: of what has been sent, or is on its way, by the first 12 digits of the layer's content: bytes so far, and
+            in all, before they are compressed.
+        there: layers that the image registry had already.
+        waiting: layers of which nothing is known yet.
+    """
+
+    sent: dict[str, tuple[int, int]] = field(default_factory=dict)
+    there: set[str] = field(default_factory=set)
+    waiting: set[str] = field(default_factory=set)
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """Take in one line of Docker's."""
+        layer, status = str(event.get("id") or ""), str(event.get("status") or "")
+        if status in ("Preparing", "Waiting"):
+            self.waiting.add(layer)
+            return
+        there = status == "Layer already exists" or "Mounted from" in status
+        if not layer or not (there or status in ("Pushing", "Pushed")):
+            return
+        self.waiting.discard(layer)
+        if status == "Pushing":
+            detail = event.get("progressDetail") or {}
+            done, total = int(detail.get("current") or 0), int(detail.get("total") or 0)
+            self.sent[layer] = (min(done, total) if total else done, max(done, total))
+        elif status == "Pushed":
+            total = self.sent.get(layer, (0, 0))[1]
+            self.sent[layer] = (total, total)
+        else:
+            self.sent.pop(layer, None)
+            self.there.add(layer)
+
+    def progress(self) -> dict[str, int]:
+        """Bytes ``done`` of ``total`` of the layers that are known to be sent, and how many are ``waiting``."""
+        done, total = (sum(one[which] for one in self.sent.values()) for which in (0, 1))
+        return {"done": done, "total": total, "waiting": len(self.waiting)}
+
+
+Tell = Callable[[Layers], None]
+
+
+def push(
+    name: str, login: Login, timeout: float, sleep: Callable[[float], None] = time.sleep, tell: Tell | None = None
+) -> Layers:
+    """Push an image; what became of its layers.
+
+    Args:
+        name: its name, with the image registry's address and a tag.
+        login: credentials of the image registry.
+        timeout: limit in seconds.
+        sleep: waits that many seconds between two tries.
+        tell: told of each line of Docker's.
+
+    Raises:
+        KrafError: with what Docker said.
+    """
+    image, layers = Reference.of(name), Layers()
+
+    def hear(event: Mapping[str, Any]) -> None:
+        layers.hear(event)
+        if tell:
+            tell(layers)
+
     path = f"/images/{quote(image.untagged, safe='/:')}/push?{urlencode({'tag': image.tag})}"
-    _content, message = _patiently("POST", path, login, timeout, sleep)
+    _content, message = _patiently("POST", path, login, timeout, sleep, hear)
     if message:
         raise refused(name, "push", message)
+    return layers
 
 
 def tag(source: str, name: str) -> None:
@@ -212,13 +301,18 @@ def refused(name: str, verb: str, message: str) -> KrafError:
 
 
 def _patiently(
-    method: str, path: str, login: Login, timeout: float, sleep: Callable[[float], None]
+    method: str,
+    path: str,
+    login: Login,
+    timeout: float,
+    sleep: Callable[[float], None],
+    hear: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> tuple[bytes, str]:
     """What Docker answered, and its error, if any. What a registry refuses since it came too often is asked again."""
     deadline = time.monotonic() + timeout
     delay = FIRST_DELAY
     while True:
-        status, content = _send(method, path, b"", login.headers(), max(1.0, deadline - time.monotonic()))
+        status, content = _send(method, path, b"", login.headers(), max(1.0, deadline - time.monotonic()), hear)
         error = _outcome(content)[0] if status == 200 else _message(content) or f"it answered {status}"
         if not _too_many(error) or delay >= FIRST_DELAY * 2 ** (ATTEMPTS - 1) or time.monotonic() + delay > deadline:
             return content, error
@@ -231,31 +325,57 @@ def _too_many(message: str) -> bool:
 
 
 def _send(
-    method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None, timeout: float = 60
+    method: str,
+    path: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 60,
+    hear: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> tuple[int, bytes]:
     connection = docker.Connection(docker.SOCKET, timeout)
     try:
         connection.request(method, docker.API + path, body, dict(headers or {}))
         answer = connection.getresponse()
-        return answer.status, answer.read()
+        if hear is None or answer.status != 200:
+            return answer.status, answer.read()
+        return answer.status, _heard(answer, hear, time.monotonic() + timeout)
     except (OSError, http.client.HTTPException) as error:
         raise docker.silent(error) from error
     finally:
         connection.close()
 
 
+def _heard(answer: http.client.HTTPResponse, hear: Callable[[Mapping[str, Any]], None], deadline: float) -> bytes:
+    """Pass on each line of a stream as it comes; the lines with errors, which are all that is left to look at."""
+    errors = []
+    for line in answer:
+        event = _event(line)
+        if "error" in event:
+            errors.append(line)
+        hear(event)
+        if time.monotonic() > deadline:
+            # Each line resets the socket's own limit.
+            raise TimeoutError("it did not end within its limit")
+    return b"".join(errors)
+
+
 def _outcome(content: bytes) -> tuple[str, list[str]]:
     """The error in a stream of JSON lines, if there is one, and what was printed: failures come with status 200."""
     error, said = "", []
     for line in content.splitlines():
-        try:
-            event: Any = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
+        event = _event(line)
+        if event:
             error = str(event.get("error") or error)
             said.append(str(event.get("stream", "")))
     return error, said
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    try:
+        event: Any = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
 
 
 def _message(content: bytes) -> str:

@@ -125,6 +125,7 @@ class Job:
         accept: properties whose refusal the operator accepts.
         say: tells a person how far the run is.
         data_bytes: that the app's data take on the owner's side; ``copied`` were sent before and while clients wait.
+        pushed_bytes: of layers that the device sent to the image registry, ``pushed_layers`` how many of them.
     """
 
     cluster: Cluster
@@ -151,6 +152,8 @@ class Job:
     data_bytes: int = 0
     copied: dict[str, int] = field(default_factory=dict)
     held_seconds: float = 0.0
+    pushed_bytes: int = 0
+    pushed_layers: dict[str, int] = field(default_factory=dict)
 
     @property
     def placed(self) -> Placement:

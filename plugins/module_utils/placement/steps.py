@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Callable
@@ -48,6 +49,20 @@ def progress(text: str, total: int) -> str:
     done, seconds = min(int(words[0]), total), float(words[1])
     left = f", about {seconds * (total - done) / done:.0f} s left" if done else ""
     return f"first copy {100 * done // total:3d} %, {sizes.human(done)} of {sizes.human(total)}{left}"
+
+
+def pushing(found: Mapping[str, int]) -> str:
+    """How far a push is, for a person: bytes as the device has them, before they are compressed."""
+    if not found["total"]:
+        return "push: the image registry is asked for what it has"
+    waiting = f", {found['waiting']} more layers to look at" if found["waiting"] else ""
+    share = 100 * found["done"] // found["total"]
+    return f"push {share:3d} %, {sizes.human(found['done'])} of {sizes.human(found['total'])}{waiting}"
+
+
+def pushed(sent: int, layers: Mapping[str, int]) -> str:
+    """What a push did, for a person."""
+    return f"push: {sizes.human(sent)} in {layers['sent']} layers, {layers['there']} were there already"
 
 
 class Steps:
@@ -248,22 +263,38 @@ class Steps:
         return Workload(job.app, job.device.uid, process, reference, job.site.image, choice.architecture, epoch, tree)
 
     def push(self) -> str:
-        """Let the device push what runs; the reference by digest."""
-        job = self.job
-        account = (job.cluster.get(SECRET, PULL_SECRET, names.SYSTEM_NAMESPACE) or {}).get("data") or {}
-        username, password = (decode(account.get(key, "")) for key in ("username", "password"))
-        short = str(job.found["image_id"]).rpartition(":")[2][:16]
-        name = f"{job.site.registry}/{job.device.name}/{job.app.name}:{short}"
-        pushed = job.call(
-            "push",
-            app=job.app.name,
-            container=job.container,
-            image=name,
-            username=username,
-            password=password,
-            copy_limit=job.limits.copy,
-        )
-        return str(pushed["reference"])
+        """Let the device push what runs; the reference by digest. It tells how far it is, a call to the device each.
+
+        Raises:
+            KrafError: when it does not end within the limit for a copy.
+        """
+        job, end = self.job, time.monotonic() + self.job.limits.copy
+        username, password = self._account()
+        while True:
+            found = job.call(
+                "push",
+                app=job.app.name,
+                container=job.container,
+                fence=job.run,
+                repository=f"{job.site.registry}/{job.device.name}/{job.app.name}",
+                username=username,
+                password=password,
+                copy_limit=job.limits.copy,
+            )
+            if found.get("reference"):
+                job.pushed_bytes, job.pushed_layers = int(found["pushed_bytes"]), dict(found["pushed_layers"])
+                job.say(pushed(job.pushed_bytes, job.pushed_layers))
+                return str(found["reference"])
+            job.say(pushing(found["progress"]))
+            if time.monotonic() > end:
+                why = f"its push did not end within {job.limits.copy:g} s"
+                fix = "Run it again, it goes on where it was; or give it longer (copy_timeout)"
+                raise KrafError(f"image of app {job.app.key}", None, why, fix)
+
+    def _account(self) -> tuple[str, str]:
+        """User and password of the cluster's image registry."""
+        account = (self.job.cluster.get(SECRET, PULL_SECRET, names.SYSTEM_NAMESPACE) or {}).get("data") or {}
+        return decode(account.get("username", "")), decode(account.get("password", ""))
 
     # -- while clients wait -----------------------------------------------------------------------------------------
 

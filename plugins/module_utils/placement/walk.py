@@ -198,6 +198,8 @@ class Walk:
             "image": job.image,
             "held_seconds": job.held_seconds,
             "copied_bytes": job.copied,
+            "pushed_bytes": job.pushed_bytes,
+            "pushed_layers": job.pushed_layers,
             "clock": job.clock,
             "steps": self.done,
             "portability": job.report,

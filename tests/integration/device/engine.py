@@ -109,14 +109,14 @@ def _copy(program: Path, target: Path, folder: Path) -> None:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Engine]:
-    """Start dockerd, and take everything away afterwards."""
+def running(folder: Path, apart: bool = True) -> Iterator[Engine]:
+    """Start dockerd, in a network of its own or in the caller's, and take everything away afterwards."""
     found = settings.from_environment()
     programs = lab.tools(found)
     path = f"{programs}/usr/sbin:{programs}/usr/bin:{os.environ['PATH']}"
     socket, log = folder / "docker.sock", folder / "dockerd.log"
     (folder / "daemon.json").write_text("{}")
-    argv = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    argv = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"] if apart else []
     argv += [f"{programs}/usr/sbin/dockerd", "--config-file", f"{folder}/daemon.json", "--data-root", f"{folder}/data"]
     argv += ["--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/docker.pid", "--host", f"unix://{socket}"]
     argv += ["--bip", "172.31.254.1/24", "--storage-driver", "vfs"]

@@ -1,0 +1,151 @@
+"""A real image registry, with TLS and a password, and images that were made by hand for any architecture."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bcrypt
+
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import registry
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.images import Login
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.registry import Manifest, Registry
+
+from . import parts
+
+LOGIN = Login("kraf", "s3cret")
+
+CONFIG = """\
+version: 0.1
+storage:
+  filesystem: {{rootdirectory: {folder}/data}}
+  delete: {{enabled: true}}
+http:
+  addr: {address}
+  tls: {{certificate: {folder}/tls.crt, key: {folder}/tls.key}}
+auth:
+  htpasswd: {{realm: kraf, path: {folder}/htpasswd}}
+log:
+  level: info
+  accesslog: {{disabled: false}}
+"""
+
+
+@dataclass
+class Served:
+    """A running image registry."""
+
+    address: str
+    folder: Path
+    client: Registry = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = Registry(self.address, LOGIN)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def asked(self, *words: str) -> list[str]:
+        """Lines of its access log with all of these words."""
+        return [line for line in self.log().splitlines() if '"' in line and all(word in line for word in words)]
+
+    def blob(self, repository: str, content: bytes) -> dict[str, object]:
+        """Upload a blob; its descriptor."""
+        digest = registry.digest_of(content)
+        status, headers, _content = self.client.ask("POST", f"/v2/{repository}/blobs/uploads/")
+        assert status == 202
+        location = str(headers["Location"]).partition(self.address)[2]
+        path = f"{location}{'&' if '?' in location else '?'}digest={digest}"
+        status, _headers, said = self.client.ask("PUT", path, content, {"Content-Type": "application/octet-stream"})
+        assert status == 201, said
+        return {"digest": digest, "size": len(content)}
+
+    def image(
+        self, repository: str, tag: str, architecture: str, media_type: str = registry.DOCKER_MANIFEST, text: str = ""
+    ) -> Manifest:
+        """An image of one layer for an architecture; no program of it is needed, so no emulator is."""
+        layer = layer_of({"whoami": f"{architecture} {text}".encode()})
+        config = {
+            "architecture": architecture,
+            "os": "linux",
+            "config": {"Cmd": ["/whoami"]},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+        }
+        if architecture == "arm":
+            config["variant"] = "v7"
+        docker = media_type == registry.DOCKER_MANIFEST
+        word = "application/vnd.docker.{}" if docker else "application/vnd.oci.image.{}"
+        content = {
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": {
+                "mediaType": word.format("container.image.v1+json" if docker else "config.v1+json"),
+                **self.blob(repository, json.dumps(config).encode()),
+            },
+            "layers": [
+                {
+                    "mediaType": word.format("image.rootfs.diff.tar.gzip" if docker else "layer.v1.tar+gzip"),
+                    **self.blob(repository, gzip.compress(layer, mtime=0)),
+                }
+            ],
+        }
+        made = Manifest(media_type, json.dumps(content).encode())
+        self.client.put(repository, tag, made)
+        return made
+
+
+def layer_of(files: dict[str, bytes]) -> bytes:
+    """A layer with these files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o755
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@contextmanager
+def running(folder: Path, certificates: Path, port: int = 5000) -> Iterator[Served]:
+    """Start it on this network's loopback address.
+
+    Args:
+        folder: for its data.
+        certificates: what stands for /etc/docker/certs.d.
+    """
+    folder.mkdir(parents=True)
+    address = f"127.0.0.1:{port}"
+    trusted = certificates / address
+    trusted.mkdir(parents=True)
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    argv += ["-keyout", folder / "tls.key", "-out", folder / "tls.crt", "-subj", "/CN=registry"]
+    subprocess.run([*argv, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    (trusted / "ca.crt").write_text((folder / "tls.crt").read_text())
+    word = bcrypt.hashpw(LOGIN.password.encode(), bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
+    (folder / "htpasswd").write_text(f"{LOGIN.username}:{word}\n")
+    (folder / "config.yml").write_text(CONFIG.format(folder=folder, address=address))
+    with (
+        (folder / "log").open("wb") as log,
+        parts.process(
+            "docker-registry", "serve", str(folder / "config.yml"), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        ),
+    ):
+        served = Served(address, folder)
+        parts.until(lambda: _answers(served), what=f"image registry, see {folder}/log")
+        yield served
+
+
+def _answers(served: Served) -> bool:
+    try:
+        return served.client.ask("GET", "/v2/")[0] == 200
+    except KrafError:
+        return False

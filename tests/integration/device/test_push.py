@@ -1,0 +1,206 @@
+"""What a device brings to the image registry: a real Docker Engine, and a real image registry."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, images, placement, pushing, registry
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.images import Login
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.pushing import Wanted
+from tests.integration.device import engine as engines
+from tests.integration.device import parts
+from tests.integration.device import registry as registries
+from tests.integration.device.engine import Engine
+from tests.integration.device.registry import LOGIN, Served
+
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def where(root: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Served]]:
+    """A device's engine and the cluster's image registry in one network, the device's own folders with them."""
+    folder = tmp_path_factory.mktemp("push")
+    with pytest.MonkeyPatch.context() as patch, parts.private_network():
+        patch.setattr(registry, "CERTIFICATES", str(folder / "certs.d"))
+        patch.setattr(placement, "LOCKS", folder / "run")
+        patch.setattr(docker, "SOCKET", str(folder / "engine/docker.sock"))
+        (folder / "engine").mkdir()
+        with (
+            registries.running(folder / "registry", folder / "certs.d") as served,
+            engines.running(folder / "engine", apart=False) as engine,
+        ):
+            yield engine, served
+
+
+@pytest.fixture
+def engine(where: tuple[Engine, Served]) -> Engine:
+    return where[0]
+
+
+@pytest.fixture
+def served(where: tuple[Engine, Served]) -> Served:
+    return where[1]
+
+
+def make(engine: Engine, folder: Path, name: str, size: int) -> str:
+    """An image of one layer of that many bytes, which do not compress; its id."""
+    folder.mkdir()
+    (folder / "data").write_bytes(os.urandom(size))
+    engine.make_image(name, folder)
+    return str((docker.inspect_image(f"{name}:1") or {})["Id"])
+
+
+def wanted(served: Served, name: str, image: str = "", **more: Any) -> Wanted:
+    return Wanted(f"{served.address}/{name}", image, "amd64" if image else "", **{"login": LOGIN, "limit": 60, **more})
+
+
+def brought(wanted_: Wanted, app: str = "faces", fence: int = 1) -> dict[str, Any]:
+    return pushing.push(app, fence, wanted_, 60)
+
+
+def test_a_second_push_sends_nothing(engine: Engine, served: Served, tmp_path: Path) -> None:
+    image = make(engine, tmp_path / "a", "twice", MIB)
+    first = brought(wanted(served, "pi1/twice", image))
+    assert MIB <= first["pushed_bytes"] < 1.1 * MIB
+    assert first["pushed_layers"] == {"sent": 1, "there": 0}
+    before = len(served.asked("PATCH"))
+    second = brought(wanted(served, "pi1/twice", image), fence=2)
+    assert (second["pushed_bytes"], second["pushed_layers"]) == (0, {"sent": 0, "there": 1})
+    assert second["reference"] == first["reference"]
+    assert len(served.asked("PATCH")) == before
+    repository, _, digest = str(first["reference"]).partition("/")[2].partition("@")
+    found = served.client.manifest(repository, digest)
+    assert found is not None
+    assert found.digest == digest
+
+
+def test_layers_of_another_app_are_not_sent_again(engine: Engine, served: Served, tmp_path: Path) -> None:
+    image = make(engine, tmp_path / "a", "shared", MIB)
+    brought(wanted(served, "pi1/one", image))
+    found = brought(wanted(served, "pi1/other", image), "other")
+    assert (found["pushed_bytes"], found["pushed_layers"]) == (0, {"sent": 0, "there": 1})
+
+
+def test_a_push_tells_how_far_it_is_and_ends_in_a_later_call(engine: Engine, served: Served, tmp_path: Path) -> None:
+    image = make(engine, tmp_path / "a", "slow", 48 * MIB)
+    told, found = [], {}
+    end = time.monotonic() + 60
+    while "reference" not in found and time.monotonic() < end:
+        found = pushing.push("slow", 1, wanted(served, "pi1/slow", image), 0.2)
+        told.append(found.get("progress"))
+    assert "reference" in found
+    seen = [one for one in told if one and one["total"]]
+    assert seen, told
+    assert all(0 <= one["done"] <= one["total"] for one in seen)
+    assert any(one["done"] >= MIB for one in seen)
+    assert found["pushed_bytes"] >= 48 * MIB
+
+
+def test_a_later_run_waits_for_the_push_of_an_earlier_one_and_sends_nothing_of_it_again(
+    engine: Engine, served: Served, tmp_path: Path
+) -> None:
+    image = make(engine, tmp_path / "a", "overtaken", 32 * MIB)
+    assert "progress" in pushing.push("overtaken", 1, wanted(served, "pi1/overtaken", image), 0)
+    found = brought(wanted(served, "pi1/overtaken", image), "overtaken", fence=2)
+    assert found["pushed_bytes"] == 0
+
+
+def test_what_the_image_registry_refuses_comes_back_with_its_reason(
+    engine: Engine, served: Served, tmp_path: Path
+) -> None:
+    image = make(engine, tmp_path / "a", "refused", 1024)
+    with pytest.raises(KrafError, match=r"refuses these credentials|wants credentials|basic auth"):
+        brought(wanted(served, "pi1/refused", image, login=Login("kraf", "wrong")), "refused")
+    assert served.client.manifest("pi1/refused", "latest") is None
+
+
+# -- images of several architectures ----------------------------------------------------------------------------------
+
+
+def test_img_01_what_is_pushed_and_what_is_named_become_one_index(
+    engine: Engine, served: Served, tmp_path: Path
+) -> None:
+    named = served.image("pi1/both", "built", "arm64")
+    image = make(engine, tmp_path / "a", "both", 1024)
+    others = {"arm64": f"{served.address}/pi1/both@{named.digest}"}
+    found = brought(wanted(served, "pi1/both", image, others=others), "both")
+    index = served.client.manifest("pi1/both", found["reference"].partition("@")[2])
+    assert index is not None
+    assert index.media_type == registry.DOCKER_INDEX
+    platforms = {one["platform"]["architecture"]: one["digest"] for one in index.parsed["manifests"]}
+    assert sorted(platforms) == ["amd64", "arm64"]
+    assert platforms["arm64"] == named.digest
+    # What a node does with it: its own architecture's image, and no other.
+    images.pull(f"{served.address}/pi1/both:index-{index.digest.partition(':')[2][:16]}", LOGIN, 60)
+    pulled = docker.inspect_image(found["reference"]) or {}
+    assert (pulled["Architecture"], pulled["Id"]) == ("amd64", image)
+    before = len(served.asked("PUT"))
+    assert brought(wanted(served, "pi1/both", image, others=others), "both", 2)["reference"] == found["reference"]
+    assert served.asked("PUT", "index-")
+    assert [line for line in served.asked("PUT")[before:] if "/manifests/index-" in line] == []
+
+
+@pytest.mark.parametrize("media_type", [registry.DOCKER_MANIFEST, registry.OCI_MANIFEST])
+def test_img_01_images_of_two_repositories_become_an_index_and_no_layer_is_sent(
+    served: Served, media_type: str
+) -> None:
+    word = "oci" if media_type == registry.OCI_MANIFEST else "docker"
+    parts_ = {one: served.image(f"{word}/{one}", "1", one, media_type) for one in ("amd64", "arm64", "arm")}
+    others = {one: f"{served.address}/{word}/{one}:1" for one in parts_}
+    before = len(served.asked("PATCH"))
+    found = brought(wanted(served, f"pi1/{word}", others=others), word)
+    assert (found["pushed_bytes"], len(served.asked("PATCH"))) == (0, before)
+    index = served.client.manifest(f"pi1/{word}", found["reference"].partition("@")[2])
+    assert index is not None
+    assert index.media_type == (registry.OCI_INDEX if word == "oci" else registry.DOCKER_INDEX)
+    said = {one["platform"]["architecture"]: one for one in index.parsed["manifests"]}
+    assert {name: one["digest"] for name, one in said.items()} == {name: one.digest for name, one in parts_.items()}
+    assert said["arm"]["platform"]["variant"] == "v7"
+
+
+def test_img_01_an_index_that_is_named_gives_its_own_image_of_the_architecture(served: Served) -> None:
+    for one in ("amd64", "arm64"):
+        served.image("up/multi", one, one, text="multi")
+    references = {one: f"{served.address}/up/multi:{one}" for one in ("amd64", "arm64")}
+    upstream = registry.join(served.client, "up/multi", references)
+    newer = served.image("up/newer", "1", "amd64", text="newer")
+    others = {"arm64": f"{served.address}/up/multi@{upstream}", "amd64": f"{served.address}/up/newer:1"}
+    found = brought(wanted(served, "pi1/mixed", others=others), "mixed")
+    index = served.client.manifest("pi1/mixed", found["reference"].partition("@")[2])
+    assert index is not None
+    assert [one["platform"]["architecture"] for one in index.parsed["manifests"]] == ["amd64", "arm64"]
+    assert index.parsed["manifests"][0]["digest"] == newer.digest
+
+
+def test_img_01_an_image_of_another_architecture_than_it_is_named_for_is_refused(served: Served) -> None:
+    served.image("pi1/wrong", "1", "arm64")
+    others = {"amd64": f"{served.address}/pi1/wrong:1", "arm64": f"{served.address}/pi1/wrong:1"}
+    with pytest.raises(KrafError, match="named as the image for amd64, and it is for arm64"):
+        brought(wanted(served, "pi1/wrong", others=others), "wrong")
+
+
+def test_img_01_the_device_asks_which_architectures_there_are(engine: Engine, served: Served) -> None:
+    one = served.image("pi1/asked", "1", "arm64")
+    for name in ("1", one.digest):
+        word = "@" if ":" in name else ":"
+        found = images.offered(f"{served.address}/pi1/asked{word}{name}", served.address, LOGIN)
+        assert found == {"digest": one.digest, "architectures": ["arm64"], "why": ""}
+    assert images.offered(f"{served.address}/pi1/none:1", served.address, LOGIN)["why"]
+
+
+def test_img_03_a_pushed_image_keeps_its_own_architecture(engine: Engine, served: Served) -> None:
+    made = served.image("pi1/kept", "1", "arm64")
+    images.pull(f"{served.address}/pi1/kept:1", LOGIN, 60)
+    image = docker.inspect_image(f"{served.address}/pi1/kept:1") or {}
+    assert image["Architecture"] == "arm64"
+    found = brought(wanted(served, "pi1/again", image["Id"]), "again")
+    again = served.client.manifest("pi1/again", found["reference"].partition("@")[2])
+    assert again is not None
+    assert again.parsed["config"]["digest"] == made.parsed["config"]["digest"]
