@@ -52,8 +52,10 @@ options:
       images:
         description:
           - Reference of the image by architecture, V(amd64), V(arm64) or V(arm).
-          - The cluster pulls the image of its own architecture. Where there is none, the device's image is pushed if
-            its architecture fits.
+          - The cluster runs what the device runs, if its nodes have that architecture, pushed by the device or by the
+            digest under which a registry serves it; otherwise the image that is named for its own architecture.
+          - Of images for several architectures that lie in the cluster's image registry an index is made, and the app
+            may run on nodes of any of them.
         type: dict
       container:
         description: Name of the app's Docker container on the device. The default is the app's name.
@@ -126,6 +128,13 @@ options:
           - Whether the app may run on the device and at the edge at once for a moment. An app without data is not for
             that reason free of state, so this is to be said.
           - An app with data cannot.
+        type: bool
+        default: false
+      emulation:
+        description:
+          - Whether nodes may run the device's image by emulation where there is no image for their own architecture.
+            It is several times slower, so this is to be said.
+          - Only nodes that have an emulator are used; the role C(kraf.edge.kubernetes) finds out which have.
         type: bool
         default: false
 seealso:
@@ -235,6 +244,10 @@ apps:
       description: Whether both sides may run at once.
       type: bool
       sample: false
+    emulation:
+      description: Whether nodes may run the device's image by emulation.
+      type: bool
+      sample: false
 """
 
 from typing import Any
@@ -271,6 +284,7 @@ APP_ARGS: dict[str, dict[str, Any]] = {
     "vram": {"type": "str"},
     "probe": {"type": "dict", "options": {"path": {"type": "str"}, "port": {"type": "int"}}},
     "overlap": {"type": "bool", "default": False},
+    "emulation": {"type": "bool", "default": False},
 }
 
 

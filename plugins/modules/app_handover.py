@@ -234,11 +234,11 @@ progress:
   sample: {done: 5242880, total: 73400320, waiting: 1}
 served:
   description:
-    - What image registries serve, by reference; C(architectures) is empty where one does not say, C(why) says why it
-      could not be asked.
+    - What image registries serve, by reference; C(architectures) is empty where one does not say, C(absent) is true
+      where it has nothing, C(why) says why it could not be asked.
   returned: when O(step=served)
   type: dict
-  sample: {"registry.example/faces:1": {digest: "sha256:4bcf", architectures: [amd64, arm64], why: ""}}
+  sample: {"registry.example/faces:1": {digest: "sha256:4bcf", architectures: [amd64, arm64], absent: false, why: ""}}
 clock:
   description: When each part was done, in seconds since the call began to act.
   returned: when clients were held or switched

@@ -116,6 +116,10 @@ apps:
       description: Whether both sides may run at once.
       type: bool
       sample: false
+    emulation:
+      description: Whether nodes may run the device's image by emulation.
+      type: bool
+      sample: false
 result:
   description: What O(query) selects from RV(apps).
   returned: success and O(query) is given

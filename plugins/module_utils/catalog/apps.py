@@ -65,6 +65,7 @@ def declared(raw: Mapping[str, Any]) -> App:
         memory=_memory(key, raw.get("memory") or ""),
         probe=_probe(key, raw.get("probe") or {}, ports),
         overlap=overlap,
+        emulation=coerce.as_bool(raw.get("emulation"), default=False, what=f"emulation of app {key}"),
     )
 
 

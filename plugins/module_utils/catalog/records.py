@@ -100,6 +100,7 @@ class App:
         memory: size such as ``256Mi``; empty for no limit of its own.
         vram: empty until GPUs are supported.
         overlap: whether the app may run on both sides at once for a moment.
+        emulation: whether nodes may run the device's image by emulation where there is none for their architecture.
     """
 
     device: str
@@ -117,6 +118,7 @@ class App:
     vram: str = ""
     probe: Probe | None = None
     overlap: bool = False
+    emulation: bool = False
 
     @property
     def key(self) -> str:

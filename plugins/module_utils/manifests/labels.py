@@ -19,6 +19,8 @@ VOLUME = "kraf.io/volume"
 COMPONENT = "app.kubernetes.io/component"
 EPOCH = "kraf.io/epoch"
 """Annotation: the epoch of an app's ownership that an object was made for."""
+ARCHITECTURE = "kubernetes.io/arch"
+"""Label of nodes, kubelet's own."""
 OURS = {MANAGED_BY: "kraf"}
 
 
@@ -26,6 +28,11 @@ def labels(device: str, uid: str, app: str = "", volume: str = "") -> dict[str, 
     """Labels of an object that belongs to a device, and to an app or a volume of it."""
     found = {**OURS, DEVICE: device, DEVICE_UID: uid, APP: app, VOLUME: volume}
     return {key: value for key, value in found.items() if value}
+
+
+def emulates(architecture: str) -> str:
+    """Label of nodes that run programs of another architecture by emulation; the role kubernetes sets it."""
+    return f"kraf.io/emulates-{architecture}"
 
 
 def check_owner(obj: Mapping[str, Any], device: str, uid: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..catalog.records import App
 from ..core import names, sizes
-from .labels import COMPONENT, EPOCH, labels
+from .labels import ARCHITECTURE, COMPONENT, EPOCH, emulates, labels
 from .namespace import PULL_SECRET
 
 GATE = "gate"
@@ -98,9 +98,10 @@ class Workload:
         process: what runs.
         image: reference by digest.
         gate_image: image of the collection's own, for the gate.
-        architecture: of the image.
+        architectures: of the image; a node of any of them can run it.
         epoch: the epoch for whose marker its gate waits.
         tree: the epoch whose copy of the data it uses.
+        emulated: the architecture that its node has to emulate instead; empty for none.
     """
 
     app: App
@@ -108,9 +109,10 @@ class Workload:
     process: Process
     image: str
     gate_image: str
-    architecture: str
+    architectures: tuple[str, ...]
     epoch: int
     tree: int
+    emulated: str = ""
 
     @property
     def name(self) -> str:
@@ -237,7 +239,7 @@ def _template(workload: Workload) -> dict[str, Any]:
         "enableServiceLinks": False,
         "automountServiceAccountToken": False,
         "imagePullSecrets": [{"name": PULL_SECRET}],
-        "nodeSelector": {"kubernetes.io/arch": workload.architecture},
+        **_nodes(workload),
         "terminationGracePeriodSeconds": max(1, process.stop_seconds),
         "securityContext": _pod_security(process),
         "containers": [_container(workload)],
@@ -251,6 +253,17 @@ def _template(workload: Workload) -> dict[str, Any]:
     if volumes:
         spec["volumes"] = volumes
     return {"metadata": {"labels": mine, "annotations": _annotations(workload)}, "spec": spec}
+
+
+def _nodes(workload: Workload) -> dict[str, Any]:
+    """Which nodes can run the image."""
+    if workload.emulated:
+        return {"nodeSelector": {emulates(workload.emulated): "true"}}
+    if len(workload.architectures) == 1:
+        return {"nodeSelector": {ARCHITECTURE: workload.architectures[0]}}
+    fits = {"key": ARCHITECTURE, "operator": "In", "values": list(workload.architectures)}
+    required = {"nodeSelectorTerms": [{"matchExpressions": [fits]}]}
+    return {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
 
 
 def _pod_security(process: Process) -> dict[str, Any]:

@@ -113,9 +113,13 @@ def served(name: str, login: Login, timeout: float = 600, sleep: Callable[[float
     content, message = _patiently("GET", path, login, timeout, sleep)
     if not message:
         return str(json.loads(content)["Descriptor"]["digest"])
-    if "manifest unknown" in message or "not found" in message or "name unknown" in message:
+    if _absent(message):
         return ""
     raise refused(name, "ask for", message)
+
+
+def _absent(message: str) -> bool:
+    return "manifest unknown" in message or "not found" in message or "name unknown" in message
 
 
 def offered(name: str, registry: str, login: Login) -> dict[str, Any]:
@@ -127,16 +131,18 @@ def offered(name: str, registry: str, login: Login) -> dict[str, Any]:
         login: its credentials.
 
     Returns:
-        ``digest``, ``architectures`` (empty when the registry does not say), and ``why`` it could not be asked.
+        ``digest``, ``architectures`` (empty when the registry does not say), whether it is ``absent``, and ``why`` it
+        could not be asked.
     """
     mine = login if Reference.of(name).registry == registry else Login()
     content, message = _patiently("GET", f"/distribution/{quote(name, safe='/:@')}/json", mine, ASK, time.sleep)
     if message:
-        return {"digest": "", "architectures": [], "why": message}
+        absent = _absent(message)
+        return {"digest": "", "architectures": [], "absent": absent, "why": "" if absent else message}
     found = json.loads(content)
     platforms = [one for one in found.get("Platforms") or [] if one.get("os") == "linux"]
     architectures = sorted({str(one["architecture"]) for one in platforms if one.get("architecture")})
-    return {"digest": str(found["Descriptor"]["digest"]), "architectures": architectures, "why": ""}
+    return {"digest": str(found["Descriptor"]["digest"]), "architectures": architectures, "absent": False, "why": ""}
 
 
 def pull(name: str, login: Login, timeout: float, sleep: Callable[[float], None] = time.sleep) -> None:

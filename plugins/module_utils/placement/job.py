@@ -19,6 +19,7 @@ from ..core import names
 from ..core.errors import KrafError
 from ..manifests import mover as mover_manifest
 from .edge import Seen
+from .image import Choice, Target
 from .records import Placement
 
 DeviceCall = Callable[..., dict[str, Any]]
@@ -46,6 +47,12 @@ class Site:
     image: str
     registry: str
     architectures: tuple[str, ...]
+    emulated: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> Target:
+        """What of it the choice of an image depends on."""
+        return Target(self.architectures, self.emulated, self.registry)
 
 
 def site(cluster: Cluster) -> Site:
@@ -66,6 +73,7 @@ def site(cluster: Cluster) -> Site:
         found["image_edge"],
         found["registry_address"],
         tuple(found["architectures"].split(",")),
+        tuple(one for one in found.get("emulated", "").split(",") if one),
     )
 
 
@@ -125,6 +133,7 @@ class Job:
         accept: properties whose refusal the operator accepts.
         say: tells a person how far the run is.
         data_bytes: that the app's data take on the owner's side; ``copied`` were sent before and while clients wait.
+        choice: of the image for the edge.
         pushed_bytes: of layers that the device sent to the image registry, ``pushed_layers`` how many of them.
     """
 
@@ -152,6 +161,7 @@ class Job:
     data_bytes: int = 0
     copied: dict[str, int] = field(default_factory=dict)
     held_seconds: float = 0.0
+    choice: Choice | None = None
     pushed_bytes: int = 0
     pushed_layers: dict[str, int] = field(default_factory=dict)
 

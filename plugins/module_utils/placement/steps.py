@@ -142,8 +142,8 @@ class Steps:
         # What the edge does not give is no reason to keep the app there.
         verdicts.refuse(job.app, job.report if job.to == EDGE else portability.returning(job.found))
         if job.to == EDGE:
-            choice = image.choose(job.app, job.found, job.site.architectures)
-            job.report.append(verdicts.row("image", verdicts.KEPT, choice.why))
+            choice = self._choice()
+            job.report += choice.report
             self._room_at_edge()
             if not job.run:
                 # Once, before anything is changed; the image need not be there to be judged.
@@ -252,18 +252,50 @@ class Steps:
     def workload(self, epoch: int, tree: int) -> Workload:
         """The workload as it is wanted."""
         job = self.job
-        choice = image.choose(job.app, job.found, job.site.architectures)
+        choice = self._choice()
         if not job.image:
-            job.image = choice.reference or self.push()
+            job.image = choice.reference or self.push(choice)
         return self._workload(choice, job.image, epoch, tree)
 
     def _workload(self, choice: image.Choice, reference: str, epoch: int, tree: int) -> Workload:
         job = self.job
         process = portability.process(job.found)
-        return Workload(job.app, job.device.uid, process, reference, job.site.image, choice.architecture, epoch, tree)
+        return Workload(
+            job.app,
+            job.device.uid,
+            process,
+            reference,
+            job.site.image,
+            choice.architectures,
+            epoch,
+            tree,
+            choice.emulated,
+        )
 
-    def push(self) -> str:
-        """Let the device push what runs; the reference by digest. It tells how far it is, a call to the device each.
+    def _choice(self) -> image.Choice:
+        """Which image, once in a run; the device is asked what registries serve under the names that the app has."""
+        job = self.job
+        if job.choice is None:
+            offers: image.Offers = {}
+            references = image.to_ask(job.app, job.found, job.site.target)
+            if references:
+                username, password = self._account()
+                offers = job.call(
+                    "served",
+                    app=job.app.name,
+                    container=job.container,
+                    references=references,
+                    registry=job.site.registry,
+                    username=username,
+                    password=password,
+                )["served"]
+            job.choice = image.choose(job.app, job.found, job.site.target, offers)
+        return job.choice
+
+    def push(self, choice: image.Choice) -> str:
+        """Let the device push what runs, and make an index of it and what is there, if there are several architectures.
+
+        It tells how far it is, a call to the device each. Returns the reference by digest.
 
         Raises:
             KrafError: when it does not end within the limit for a copy.
@@ -277,6 +309,8 @@ class Steps:
                 container=job.container,
                 fence=job.run,
                 repository=f"{job.site.registry}/{job.device.name}/{job.app.name}",
+                own_image=choice.own,
+                others=dict(choice.others),
                 username=username,
                 password=password,
                 copy_limit=job.limits.copy,

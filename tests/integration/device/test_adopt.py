@@ -49,7 +49,7 @@ def judged(name: str, *accept: str) -> dict[str, str]:
 def objects(name: str, cluster: Cluster, app: App | None = None) -> dict[str, dict[str, Any]]:
     """What the API server would store for it, by kind; of the Secrets the names' last part."""
     app = app or definition.adopt(adopt.report(name), "pi1").app
-    wanted = Workload(app, UID, portability.process(described(name, app)), DIGEST, EDGE, "amd64", 3, 3)
+    wanted = Workload(app, UID, portability.process(described(name, app)), DIGEST, EDGE, ("amd64",), 3, 3)
     cluster.apply(namespace.objects("pi1", UID)[0])
     rendered = workload.objects(wanted)
     for one in rendered:

@@ -191,8 +191,11 @@ def test_img_01_the_device_asks_which_architectures_there_are(engine: Engine, se
     for name in ("1", one.digest):
         word = "@" if ":" in name else ":"
         found = images.offered(f"{served.address}/pi1/asked{word}{name}", served.address, LOGIN)
-        assert found == {"digest": one.digest, "architectures": ["arm64"], "why": ""}
-    assert images.offered(f"{served.address}/pi1/none:1", served.address, LOGIN)["why"]
+        assert found == {"digest": one.digest, "architectures": ["arm64"], "absent": False, "why": ""}
+    assert images.offered(f"{served.address}/pi1/none:1", served.address, LOGIN)["absent"]
+    nobody = images.offered(f"{served.address}/pi1/asked:1", "elsewhere:5000", LOGIN)
+    assert not nobody["absent"], "credentials are for the image registry alone"
+    assert "no basic auth" in nobody["why"] or "unauthorized" in nobody["why"]
 
 
 def test_img_03_a_pushed_image_keeps_its_own_architecture(engine: Engine, served: Served) -> None:

@@ -28,7 +28,7 @@ def server(api: ApiServer) -> Cluster:
 
 def wanted(app: App, *argv: str) -> Workload:
     image = "registry.example:5000/kraf/edge:1"
-    return Workload(app, UID, Process(argv), image, image, "amd64", 2, 2)
+    return Workload(app, UID, Process(argv), image, image, ("amd64",), 2, 2)
 
 
 def test_a_pod_that_the_api_server_takes_is_not_made(server: Cluster) -> None:

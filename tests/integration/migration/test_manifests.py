@@ -114,7 +114,7 @@ def container(obj: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_app_with_data_is_one_pod_that_waits_for_its_marker(server: Cluster) -> None:
-    objects = accepted(server, workload.objects(Workload(APP, UID, PROCESS, DIGEST, EDGE, "arm64", 3, 3)))
+    objects = accepted(server, workload.objects(Workload(APP, UID, PROCESS, DIGEST, EDGE, ("arm64",), 3, 3)))
     assert [obj["kind"] for obj in objects] == ["Secret", "Service", "StatefulSet"]
     spec = objects[2]["spec"]["template"]["spec"]
     assert objects[2]["spec"]["replicas"] == 1
@@ -128,9 +128,46 @@ def test_app_with_data_is_one_pod_that_waits_for_its_marker(server: Cluster) -> 
 
 def test_app_that_may_overlap_waits_for_nothing(server: Cluster) -> None:
     app = App(DEVICE, "web", ports=(Port(80, 80),), overlap=True)
-    found = accepted(server, workload.objects(Workload(app, UID, PROCESS, DIGEST, EDGE, "amd64", 3, 3)))[2]
+    found = accepted(server, workload.objects(Workload(app, UID, PROCESS, DIGEST, EDGE, ("amd64",), 3, 3)))[2]
     assert found["kind"] == "Deployment"
     assert "initContainers" not in found["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize(
+    ("architectures", "emulated", "runs_on"),
+    [
+        (("amd64",), "", ["amd64", "emulating"]),
+        (("arm64",), "", ["arm64"]),
+        (("amd64", "arm64"), "", ["amd64", "arm64", "emulating"]),
+        ((), "arm64", ["emulating"]),
+    ],
+)
+def test_img_01_the_pod_may_run_on_nodes_that_can_run_its_image_and_on_no_other(
+    server: Cluster, architectures: tuple[str, ...], emulated: str, runs_on: list[str]
+) -> None:
+    one = Workload(APP, UID, PROCESS, DIGEST, EDGE, architectures, 3, 3, emulated)
+    spec = accepted(server, workload.objects(one))[2]["spec"]["template"]["spec"]
+    nodes = {
+        "amd64": {"kubernetes.io/arch": "amd64"},
+        "emulating": {"kubernetes.io/arch": "amd64", "kraf.io/emulates-arm64": "true"},
+        "arm64": {"kubernetes.io/arch": "arm64"},
+        "arm": {"kubernetes.io/arch": "arm"},
+    }
+    assert sorted(name for name, labels in nodes.items() if schedulable(spec, labels)) == sorted(runs_on)
+
+
+def schedulable(spec: dict[str, Any], labels: dict[str, str]) -> bool:
+    """As the scheduler judges it (https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/)."""
+    if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
+        return False
+    affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
+    if not affinity:
+        return True
+    terms = [term["matchExpressions"] for term in affinity["nodeSelectorTerms"]]
+    assert all(rule["operator"] == "In" for term in terms for rule in term)
+    return any(all(labels.get(rule["key"]) in rule["values"] for rule in term) for term in terms)
 
 
 def expanded(argument: str, variables: dict[str, str]) -> str:
@@ -154,13 +191,13 @@ def expanded(argument: str, variables: dict[str, str]) -> str:
 @pytest.mark.parametrize("argument", ["$(SECRET)", "$$(SECRET)", "$", "a$", "$SECRET", "${SECRET}", "$$$(SECRET)$"])
 def test_arguments_are_the_devices_own_letter_by_letter(argument: str) -> None:
     process = Process((argument, argument), {"SECRET": "other"})
-    found = container(workload.running(Workload(APP, UID, process, DIGEST, EDGE, "arm64", 3, 3)))
+    found = container(workload.running(Workload(APP, UID, process, DIGEST, EDGE, ("arm64",), 3, 3)))
     assert [expanded(one, {"SECRET": "other"}) for one in (*found["command"], *found["args"])] == [argument, argument]
 
 
 def test_values_of_the_environment_are_in_the_secret_alone() -> None:
     process = Process(("x",), {"SECRET": "hidden-value"})
-    objects = workload.objects(Workload(APP, UID, process, DIGEST, EDGE, "arm64", 3, 3))
+    objects = workload.objects(Workload(APP, UID, process, DIGEST, EDGE, ("arm64",), 3, 3))
     assert "hidden-value" not in str(objects)
     assert "SECRET" not in str(objects[1:])
     assert "hidden-value" not in repr(process)

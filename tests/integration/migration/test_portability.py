@@ -338,7 +338,7 @@ def test_any_container_moves_or_is_refused_by_the_name_of_a_property(
     if final:
         return
     app = app if app.ports else dataclasses.replace(app, ports=(Port(80, 80),), probe=None)
-    wanted = Workload(app, UID, portability.process(looked), DIGEST, EDGE, "arm64", 3, 3)
+    wanted = Workload(app, UID, portability.process(looked), DIGEST, EDGE, ("arm64",), 3, 3)
     rendered = workload.objects(wanted)
     made_of = [pod for one in rendered for pod in pods.of(one)]
     shown = [server.apply(one, dry_run=True) for one in [*rendered, *made_of]]
