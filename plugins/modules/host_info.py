@@ -112,7 +112,8 @@ host:
   returned: success
   type: dict
   sample:
-    architecture: arm64
+    architecture: amd64
+    emulates: [arm64]
     hostname: worker1
     clock: {skew: 0.2}
     cgroup: {version: 2, memory: true, cause: "", file: "", line: ""}
@@ -127,7 +128,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.kraf.edge.plugins.module_utils.core import module as frame
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.hosts import daemon, kubernetes, network, plan, reading, system
+from ansible_collections.kraf.edge.plugins.module_utils.hosts import (
+    daemon,
+    emulation,
+    kubernetes,
+    network,
+    plan,
+    reading,
+    system,
+)
 
 STRINGS = {"type": "list", "elements": "str", "default": []}
 CONNECT = {
@@ -156,6 +165,7 @@ def look(options: dict[str, Any], root: reading.Root) -> dict[str, Any]:
     addresses, tables = network.addresses(), network.iptables(root)
     return {
         **system.identity(root),
+        "emulates": emulation.emulated(root),
         "clock": system.clock(options["controller_time"], options["clock_limit"], options["clock_wait"]),
         "cgroup": system.cgroup(root),
         "swap": system.swap(root),

@@ -8,7 +8,7 @@ import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,14 +70,21 @@ class Served:
         return {"digest": digest, "size": len(content)}
 
     def image(
-        self, repository: str, tag: str, architecture: str, media_type: str = registry.DOCKER_MANIFEST, text: str = ""
+        self,
+        repository: str,
+        tag: str,
+        architecture: str,
+        media_type: str = registry.DOCKER_MANIFEST,
+        text: str = "",
+        files: dict[str, bytes] | None = None,
+        command: Sequence[str] = ("/whoami",),
     ) -> Manifest:
-        """An image of one layer for an architecture; no program of it is needed, so no emulator is."""
-        layer = layer_of({"whoami": f"{architecture} {text}".encode()})
+        """An image of one layer for an architecture; unless a program of it is run, no emulator is needed."""
+        layer = layer_of(files or {"whoami": f"{architecture} {text}".encode()})
         config = {
             "architecture": architecture,
             "os": "linux",
-            "config": {"Cmd": ["/whoami"]},
+            "config": {"Cmd": list(command)},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
         }
         if architecture == "arm":

@@ -14,6 +14,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafE
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, images, placement, pushing, registry
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.images import Login
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.pushing import Wanted
+from tests.integration import emulator
 from tests.integration.device import engine as engines
 from tests.integration.device import parts
 from tests.integration.device import registry as registries
@@ -207,3 +208,36 @@ def test_img_03_a_pushed_image_keeps_its_own_architecture(engine: Engine, served
     again = served.client.manifest("pi1/again", found["reference"].partition("@")[2])
     assert again is not None
     assert again.parsed["config"]["digest"] == made.parsed["config"]["digest"]
+
+
+# -- emulation --------------------------------------------------------------------------------------------------------
+
+
+def test_img_01_an_image_of_another_architecture_runs_by_emulation_where_a_host_has_it_and_nowhere_else(
+    engine: Engine, served: Served
+) -> None:
+    served.image("pi1/speaks", "1", "arm64", files={"hello": emulator.program()}, command=["/hello"])
+    images.pull(f"{served.address}/pi1/speaks:1", LOGIN, 60)
+    on_device = docker.inspect_image(f"{served.address}/pi1/speaks:1") or {}
+    found = brought(Wanted(f"{served.address}/pi1/emulated", on_device["Id"], "arm64", {}, LOGIN, 60), "emulated")
+    # As a node does it: by the digest of what was pushed, which is no index.
+    repository, digest = found["reference"].split("@")
+    images.pull(f"{repository}:{on_device['Id'].rpartition(':')[2][:16]}", LOGIN, 60)
+    assert (docker.inspect_image(f"{repository}@{digest}") or {})["Architecture"] == "arm64"
+    assert "exec format error" in ran(engine, f"{repository}@{digest}")
+    with emulator.registered():
+        assert ran(engine, f"{repository}@{digest}") == emulator.SAYS.decode()
+
+
+def ran(engine: Engine, image: str) -> str:
+    """What a container of this image says, or why it says nothing."""
+    network = {"HostConfig": {"NetworkMode": "none"}}
+    made = engine.create("speaks", image, **network)
+    try:
+        said = str(engine.ask("POST", f"/containers/{made}/start", expected=(204, 400, 500)))
+        code = engine.ask("POST", f"/containers/{made}/wait")["StatusCode"]
+        log = str(engine.ask("GET", f"/containers/{made}/logs?stdout=1&stderr=1"))
+        # Each piece of the log comes behind eight bytes that say whose it is and how long.
+        return log[8:] if code == 0 else f"{code} {said} {log}"
+    finally:
+        engine.remove(made)
