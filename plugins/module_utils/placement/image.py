@@ -28,11 +28,13 @@ class Target:
         architectures: of its nodes.
         emulated: architectures whose programs some of its nodes run by emulation.
         registry: address of its image registry.
+        node: the one on which the app's data are to lie, if it can run nowhere else.
     """
 
     architectures: tuple[str, ...]
     emulated: tuple[str, ...] = ()
     registry: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,13 +154,14 @@ def _emulated(app: App, mine: str, target: Target, offers: Offers) -> Choice:
         slower = f"nodes emulate {mine}: several times slower, and what reads the processor's name sees another"
         kept = _kept(_PUSHED)
         return Choice((), own=True, emulated=mine, report=(kept, verdicts.row("architecture", LOST, slower)))
-    why = f"the cluster's nodes are {', '.join(target.architectures)}, the app has images for {_has(app, mine, offers)}"
+    nodes = f"node {target.node}, where its data lie, is" if target.node else "the cluster's nodes are"
+    why = f"{nodes} {', '.join(target.architectures)}, the app has images for {_has(app, mine, offers)}"
     wanted = target.architectures[0] if target.architectures else "amd64"
     fix = f"Name one in the app's row in the catalog (images: {{{wanted}: ...}}), or build one (playbook image_build)"
     if mine in target.emulated:
         fix += f", or allow that nodes emulate {mine} (emulation: true in the row)"
     elif app.emulation:
-        why += f"; the app allows emulation, and no node emulates {mine or 'it'}"
+        why += f"; the app allows emulation, and {'it does not emulate' if target.node else 'no node emulates'} {mine}"
         fix += _INSTALL
     else:
         fix += f", or allow emulation (emulation: true in the row) once a node has it{_INSTALL}"

@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Callable
 
-from ..cluster.kinds import SECRET
 from ..core import names, sizes
 from ..core.errors import KrafError
 from ..manifests.mover import Mover
-from ..manifests.namespace import PULL_SECRET
 from ..manifests.volume import Volume
 from ..manifests.workload import Workload
 from ..migration import table
@@ -23,9 +20,8 @@ from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE
 from ..on_device.manifest import SMALL
 from ..storage import volumes
-from ..storage.credentials import decode
 from ..storage.state import State, real, requested
-from . import image, portability, verdicts
+from . import edge_image, image, portability, verdicts
 from . import mover as movers
 from .edge import Edge
 from .job import Background, Job
@@ -49,20 +45,6 @@ def progress(text: str, total: int) -> str:
     done, seconds = min(int(words[0]), total), float(words[1])
     left = f", about {seconds * (total - done) / done:.0f} s left" if done else ""
     return f"first copy {100 * done // total:3d} %, {sizes.human(done)} of {sizes.human(total)}{left}"
-
-
-def pushing(found: Mapping[str, int]) -> str:
-    """How far a push is, for a person: bytes as the device has them, before they are compressed."""
-    if not found["total"]:
-        return "push: the image registry is asked for what it has"
-    waiting = f", {found['waiting']} more layers to look at" if found["waiting"] else ""
-    share = 100 * found["done"] // found["total"]
-    return f"push {share:3d} %, {sizes.human(found['done'])} of {sizes.human(found['total'])}{waiting}"
-
-
-def pushed(sent: int, layers: Mapping[str, int]) -> str:
-    """What a push did, for a person."""
-    return f"push: {sizes.human(sent)} in {layers['sent']} layers, {layers['there']} were there already"
 
 
 class Steps:
@@ -237,6 +219,15 @@ class Steps:
         job = self.job
         if not job.app.data:
             return
+        state, claim, plan = self._volume()
+        volumes.execute(job.cluster, state, plan, False, 0)
+        if claim is not None and 0 < real(claim) < self._needed():
+            why = f"it has {sizes.human(real(claim))}, the data need {sizes.human(self._needed())}"
+            raise KrafError(f"volume of app {job.app.key}", None, why, "Ask for more (volume_size), then run it again")
+
+    def _volume(self) -> tuple[State, dict[str, Any] | None, volumes.Plan]:
+        """What there is, the claim of the app's volume if it has one, and what is to be done for it."""
+        job = self.job
         name, size = names.workload(job.app.name), job.limits.volume_bytes
         state = State(job.cluster, [job.device.name])
         wanted = Volume(job.device.name, job.device.uid, name, size, job.limits.storage_class, app=job.app.name)
@@ -244,17 +235,14 @@ class Steps:
         if claim is not None:
             # It may have grown by other hands; a volume never shrinks.
             wanted = replace(wanted, size=max(size, requested(claim)))
-        volumes.execute(job.cluster, state, volumes.plan(job.cluster, state, [wanted], adopt=True), False, 0)
-        if claim is not None and 0 < real(claim) < self._needed():
-            why = f"it has {sizes.human(real(claim))}, the data need {sizes.human(self._needed())}"
-            raise KrafError(f"volume of app {job.app.key}", None, why, "Ask for more (volume_size), then run it again")
+        return state, claim, volumes.plan(job.cluster, state, [wanted], adopt=True)
 
     def workload(self, epoch: int, tree: int) -> Workload:
         """The workload as it is wanted."""
         job = self.job
         choice = self._choice()
         if not job.image:
-            job.image = choice.reference or self.push(choice)
+            job.image = choice.reference or edge_image.push(job, choice)
         return self._workload(choice, job.image, epoch, tree)
 
     def _workload(self, choice: image.Choice, reference: str, epoch: int, tree: int) -> Workload:
@@ -273,62 +261,14 @@ class Steps:
         )
 
     def _choice(self) -> image.Choice:
-        """Which image, once in a run; the device is asked what registries serve under the names that the app has."""
+        """Which image, once in a run."""
         job = self.job
         if job.choice is None:
-            offers: image.Offers = {}
-            references = image.to_ask(job.app, job.found, job.site.target)
-            if references:
-                username, password = self._account()
-                offers = job.call(
-                    "served",
-                    app=job.app.name,
-                    container=job.container,
-                    references=references,
-                    registry=job.site.registry,
-                    username=username,
-                    password=password,
-                )["served"]
-            job.choice = image.choose(job.app, job.found, job.site.target, offers)
+            node = ""
+            if job.app.data and edge_image.differ(job.site.target):
+                node = self._volume()[2].volumes[0].node
+            job.choice = edge_image.choose(job, node)
         return job.choice
-
-    def push(self, choice: image.Choice) -> str:
-        """Let the device push what runs, and make an index of it and what is there, if there are several architectures.
-
-        It tells how far it is, a call to the device each. Returns the reference by digest.
-
-        Raises:
-            KrafError: when it does not end within the limit for a copy.
-        """
-        job, end = self.job, time.monotonic() + self.job.limits.copy
-        username, password = self._account()
-        while True:
-            found = job.call(
-                "push",
-                app=job.app.name,
-                container=job.container,
-                fence=job.run,
-                repository=f"{job.site.registry}/{job.device.name}/{job.app.name}",
-                own_image=choice.own,
-                others=dict(choice.others),
-                username=username,
-                password=password,
-                copy_limit=job.limits.copy,
-            )
-            if found.get("reference"):
-                job.pushed_bytes, job.pushed_layers = int(found["pushed_bytes"]), dict(found["pushed_layers"])
-                job.say(pushed(job.pushed_bytes, job.pushed_layers))
-                return str(found["reference"])
-            job.say(pushing(found["progress"]))
-            if time.monotonic() > end:
-                why = f"its push did not end within {job.limits.copy:g} s"
-                fix = "Run it again, it goes on where it was; or give it longer (copy_timeout)"
-                raise KrafError(f"image of app {job.app.key}", None, why, fix)
-
-    def _account(self) -> tuple[str, str]:
-        """User and password of the cluster's image registry."""
-        account = (self.job.cluster.get(SECRET, PULL_SECRET, names.SYSTEM_NAMESPACE) or {}).get("data") or {}
-        return decode(account.get("username", "")), decode(account.get("password", ""))
 
     # -- while clients wait -----------------------------------------------------------------------------------------
 

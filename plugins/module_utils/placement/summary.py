@@ -49,6 +49,11 @@ def _cost(row: Row) -> str:
     if copied:
         first, held = (human(int(copied.get(key, 0))) for key in ("first", "held"))
         text += f"; its data {first} over the line before, and {held} while clients waited"
+    layers = row.get("pushed_layers")
+    if layers:
+        text += (
+            f"; its image {human(row['pushed_bytes'])} in {layers['sent']} layers, {layers['there']} were there already"
+        )
     return text
 
 

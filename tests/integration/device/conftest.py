@@ -11,9 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, forward_store, haproxy, units
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
+    docker,
+    forward,
+    forward_store,
+    haproxy,
+    placement,
+    registry,
+    units,
+)
 
+from . import engine as engines
 from . import mounting, parts
+from . import registry as registries
+from .engine import Engine
+from .registry import Served
 
 
 @pytest.fixture(scope="session")
@@ -91,3 +103,19 @@ def init(root: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     with parts.private_network(), mounting.private_files(tmp_path):
         yield service
         service.power_off()
+
+
+@pytest.fixture(scope="module")
+def pushing_device(root: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Served]]:
+    """A device's engine and the cluster's image registry in one network, the device's own folders with them."""
+    folder = tmp_path_factory.mktemp("push")
+    with pytest.MonkeyPatch.context() as patch, parts.private_network():
+        patch.setattr(registry, "CERTIFICATES", str(folder / "certs.d"))
+        patch.setattr(placement, "LOCKS", folder / "run")
+        patch.setattr(docker, "SOCKET", str(folder / "engine/docker.sock"))
+        (folder / "engine").mkdir()
+        with (
+            registries.running(folder / "registry", folder / "certs.d") as served,
+            engines.running(folder / "engine", apart=False) as engine,
+        ):
+            yield engine, served

@@ -4,50 +4,30 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, images, placement, pushing, registry
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, images, pushing, registry
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.images import Login
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.pushing import Wanted
 from tests.integration import emulator
-from tests.integration.device import engine as engines
-from tests.integration.device import parts
-from tests.integration.device import registry as registries
 from tests.integration.device.engine import Engine
 from tests.integration.device.registry import LOGIN, Served
 
 MIB = 2**20
 
 
-@pytest.fixture(scope="module")
-def where(root: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Served]]:
-    """A device's engine and the cluster's image registry in one network, the device's own folders with them."""
-    folder = tmp_path_factory.mktemp("push")
-    with pytest.MonkeyPatch.context() as patch, parts.private_network():
-        patch.setattr(registry, "CERTIFICATES", str(folder / "certs.d"))
-        patch.setattr(placement, "LOCKS", folder / "run")
-        patch.setattr(docker, "SOCKET", str(folder / "engine/docker.sock"))
-        (folder / "engine").mkdir()
-        with (
-            registries.running(folder / "registry", folder / "certs.d") as served,
-            engines.running(folder / "engine", apart=False) as engine,
-        ):
-            yield engine, served
+@pytest.fixture
+def engine(pushing_device: tuple[Engine, Served]) -> Engine:
+    return pushing_device[0]
 
 
 @pytest.fixture
-def engine(where: tuple[Engine, Served]) -> Engine:
-    return where[0]
-
-
-@pytest.fixture
-def served(where: tuple[Engine, Served]) -> Served:
-    return where[1]
+def served(pushing_device: tuple[Engine, Served]) -> Served:
+    return pushing_device[1]
 
 
 def make(engine: Engine, folder: Path, name: str, size: int) -> str:

@@ -32,6 +32,17 @@ def test_it_says_what_the_move_sent() -> None:
     assert f"pi1/faces took 57 requests to the API server and 2 calls to the device; {sent}" in summary.lines([moved])
 
 
+def test_it_says_what_the_device_pushed() -> None:
+    moved = {
+        **MOVED,
+        "requests": 57,
+        "device_calls": 2,
+        "pushed_bytes": 3 << 20,
+        "pushed_layers": {"sent": 1, "there": 4},
+    }
+    assert "; its image 3 MiB in 1 layers, 4 were there already" in "\n".join(summary.lines([moved]))
+
+
 def test_it_tells_only_what_is_different() -> None:
     text = "\n".join(summary.lines([MOVED]))
     assert "the door's address" in text
