@@ -37,6 +37,13 @@ options:
   folder:
     description: As O(context), a folder of this host.
     type: path
+  joined:
+    description:
+      - For O(state=pushed) with O(context) or O(folder), whether the registry is to have the image for this host's
+        architecture, too. What it has under O(name) for others stays; of all of them an index is made.
+      - Run on one host after the other, each architecture is built once.
+    type: bool
+    default: false
   build_args:
     description: Build arguments.
     type: dict
@@ -96,13 +103,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.core.errors import KrafError
 from ..module_utils.core.module import run
-from ..module_utils.on_device import docker, images
+from ..module_utils.on_device import docker, images, registry
 
 ARGS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "pushed"], "default": "present"},
     "context": {"type": "dict", "default": {}},
     "folder": {"type": "path"},
+    "joined": {"type": "bool", "default": False},
     "build_args": {"type": "dict", "default": {}},
     "build_network": {"type": "str", "default": ""},
     "source": {"type": "str", "default": ""},
@@ -132,18 +140,46 @@ def present(params: dict[str, Any], login: images.Login, there: str, check: bool
 def pushed(params: dict[str, Any], login: images.Login, there: str, check: bool) -> bool:
     """Bring the image to its registry if need be; whether there was need."""
     name, source = params["name"], params["source"]
-    if there and (not source or there in images.digests(source)):
+    if there and (not source or there in images.digests(source) or same(params, login)):
         return False
     if check:
         return True
     if params["context"] or params["folder"]:
-        context = images.pack_folder(params["folder"]) if params["folder"] else images.pack(params["context"])
-        images.build(name, context, params["build_args"], params["build_network"], params["timeout"])
+        build(params, name)
     if source:
         images.tag(source, name)
     images.push(name, login, params["timeout"])
     if source:
         images.untag(name)
+    return True
+
+
+def same(params: dict[str, Any], login: images.Login) -> bool:
+    """Whether the registry has just what O(source) is here: one that came out of an index has that one's digest."""
+    name = images.Reference.of(params["name"])
+    found = registry.Registry(name.registry, login, params["timeout"]).manifest(name.repository, name.tag)
+    image = (docker.inspect_image(params["source"]) or {}).get("Id")
+    return found is not None and bool(image) and (found.parsed.get("config") or {}).get("digest") == image
+
+
+def build(params: dict[str, Any], name: str) -> None:
+    """Build an image of this host's architecture under a name."""
+    context = images.pack_folder(params["folder"]) if params["folder"] else images.pack(params["context"])
+    images.build(name, context, params["build_args"], params["build_network"], params["timeout"])
+
+
+def joined(params: dict[str, Any], login: images.Login, check: bool) -> bool:
+    """Bring this host's architecture to what the registry has of others; whether there was need."""
+    name, mine = images.Reference.of(params["name"]), images.architecture()
+    there = registry.Registry(name.registry, login, params["timeout"])
+    has = registry.architectures(there, name.repository, name.tag)
+    if mine in has or check:
+        return mine not in has
+    built = f"{name.full}-{mine}"
+    build(params, built)
+    images.push(built, login, params["timeout"])
+    references = {**dict.fromkeys(has, name.full), mine: built}
+    registry.join(there, name.repository, references, name.tag)
     return True
 
 
@@ -159,7 +195,10 @@ def body(module: AnsibleModule) -> dict[str, Any]:
         if not check:
             raise
         there = ""
-    changed = (pushed if params["state"] == "pushed" else present)(params, login, there, check)
+    if there and params["joined"] and params["state"] == "pushed":
+        changed = joined(params, login, check)
+    else:
+        changed = (pushed if params["state"] == "pushed" else present)(params, login, there, check)
     if changed and not check:
         there = images.served(params["name"], login, params["timeout"])
     return {"changed": changed, "digest": there, "architecture": images.architecture()}

@@ -217,13 +217,20 @@ def _platform(registry: Registry, repository: str, manifest: Manifest) -> dict[s
     return {**found, "variant": str(config["variant"])} if config.get("variant") else found
 
 
-def join(registry: Registry, repository: str, references: Mapping[str, str]) -> str:
+def architectures(registry: Registry, repository: str, reference: str) -> list[str]:
+    """Architectures of what a registry has under a tag or digest; none where it has nothing."""
+    found = registry.manifest(repository, reference)
+    return sorted({one.platform["architecture"] for one in _images(registry, repository, found)}) if found else []
+
+
+def join(registry: Registry, repository: str, references: Mapping[str, str], tag: str = "") -> str:
     """Make an index of images of several architectures; the digest by which it is served.
 
     Args:
         registry: that has all of them.
         repository: that is to have the index, and then has its images, too.
         references: of the images, by architecture.
+        tag: under which it is to be found, too.
 
     Raises:
         KrafError: when one is not there, or is not what it is named for.
@@ -236,7 +243,7 @@ def join(registry: Registry, repository: str, references: Mapping[str, str]) -> 
             registry.mount(repository, digest, source)
         registry.put(repository, part.manifest.digest, part.manifest)
     made = index([part for _source, part in parts])
-    if registry.manifest(repository, made.digest) is None:
+    if tag or registry.manifest(repository, made.digest) is None:
         # By a tag, so that what clears up in the registry leaves it.
-        registry.put(repository, f"index-{made.digest.partition(':')[2][:16]}", made)
+        registry.put(repository, tag or f"index-{made.digest.partition(':')[2][:16]}", made)
     return made.digest

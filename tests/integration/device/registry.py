@@ -10,10 +10,11 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import bcrypt
+import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import registry
@@ -46,10 +47,7 @@ class Served:
 
     address: str
     folder: Path
-    client: Registry = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.client = Registry(self.address, LOGIN)
+    client: Registry
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
@@ -122,20 +120,21 @@ def layer_of(files: dict[str, bytes]) -> bytes:
 
 
 @contextmanager
-def running(folder: Path, certificates: Path, port: int = 5000) -> Iterator[Served]:
-    """Start it on this network's loopback address.
+def running(folder: Path, certificates: Path, host: str = "127.0.0.1") -> Iterator[Served]:
+    """Start it.
 
     Args:
         folder: for its data.
         certificates: what stands for /etc/docker/certs.d.
+        host: address of this network.
     """
     folder.mkdir(parents=True)
-    address = f"127.0.0.1:{port}"
+    address = f"{host}:5000"
     trusted = certificates / address
     trusted.mkdir(parents=True)
     argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     argv += ["-keyout", folder / "tls.key", "-out", folder / "tls.crt", "-subj", "/CN=registry"]
-    subprocess.run([*argv, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    subprocess.run([*argv, "-addext", f"subjectAltName=IP:{host}"], check=True, capture_output=True)
     (trusted / "ca.crt").write_text((folder / "tls.crt").read_text())
     word = bcrypt.hashpw(LOGIN.password.encode(), bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
     (folder / "htpasswd").write_text(f"{LOGIN.username}:{word}\n")
@@ -146,7 +145,10 @@ def running(folder: Path, certificates: Path, port: int = 5000) -> Iterator[Serv
             "docker-registry", "serve", str(folder / "config.yml"), stdin=subprocess.DEVNULL, stdout=log, stderr=log
         ),
     ):
-        served = Served(address, folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(registry, "CERTIFICATES", str(certificates))
+            client = Registry(address, LOGIN)
+        served = Served(address, folder, client)
         parts.until(lambda: _answers(served), what=f"image registry, see {folder}/log")
         yield served
 
