@@ -135,7 +135,12 @@ def offered(name: str, registry: str, login: Login) -> dict[str, Any]:
         could not be asked.
     """
     mine = login if Reference.of(name).registry == registry else Login()
-    content, message = _patiently("GET", f"/distribution/{quote(name, safe='/:@')}/json", mine, ASK, time.sleep)
+    path = f"/distribution/{quote(name, safe='/:@')}/json"
+    try:
+        content, message = _patiently("GET", path, mine, ASK, time.sleep)
+    except KrafError as error:
+        # Such as a registry that never answers a device without internet; the nodes may have a way to it.
+        content, message = b"", error.why
     if message:
         absent = _absent(message)
         return {"digest": "", "architectures": [], "absent": absent, "why": "" if absent else message}

@@ -147,7 +147,7 @@ def push(app: str, fence: int, wanted: Wanted, wait: float) -> dict[str, Any]:
                 raise KrafError(f"image of app {app}", None, why, "See the device's kernel log: is its memory enough?")
             known = {"key": key, "starts": starts}
             _write(state, known)
-            _start(lock, functools.partial(_work, state, known, wanted))
+            _start(app, lock, functools.partial(_work, state, known, wanted))
         elif time.monotonic() > end:
             progress = found.get("progress") or {"done": 0, "total": 0, "waiting": 0}
             return {"progress": progress}
@@ -174,7 +174,7 @@ def _lock(app: str) -> int | None:
     return lock
 
 
-def _start(lock: int, work: Callable[[], None]) -> None:
+def _start(app: str, lock: int, work: Callable[[], None]) -> None:
     """Let a process of its own work, which keeps the lock and outlives this one and its terminal."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -191,6 +191,8 @@ def _start(lock: int, work: Callable[[], None]) -> None:
         nothing = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nothing, descriptor)
+        # Where a log-in's end ends all that it left, this is no longer the log-in's.
+        placement.enter_scope(app, 0)
         work()
     finally:
         # Neither the module's own end nor its temporary files are this process's.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from ..cluster.kinds import NODE, SECRET
 from ..core import names, sizes
@@ -106,11 +108,30 @@ def push(job: Job, choice: Choice) -> str:
 def _target(job: Job, node: str) -> Target:
     """What can run the app: the cluster, or the node on which its data are to lie."""
     target = job.site.target
-    labels = ((job.cluster.get(NODE, node) if node else None) or {}).get("metadata", {}).get("labels") or {}
-    if ARCHITECTURE not in labels:
-        return target
-    emulated = tuple(one for one in target.emulated if labels.get(emulates(one)) == "true")
-    return Target((labels[ARCHITECTURE],), emulated, target.registry, node)
+    one = job.cluster.get(NODE, node) if node else None
+    if one is not None and ARCHITECTURE in _labels(one):
+        emulated = tuple(name for name in target.emulated if _emulates(one, name))
+        return Target((_labels(one)[ARCHITECTURE],), emulated, target.registry, node)
+    if job.app.emulation and target.emulated:
+        # As it is now: a node with an emulator may be gone, or take no pods.
+        nodes = job.cluster.list(NODE)
+        return replace(
+            target, emulated=tuple(name for name in target.emulated if any(_emulates(n, name) for n in nodes))
+        )
+    return target
+
+
+def _labels(node: Mapping[str, Any]) -> Mapping[str, str]:
+    return node["metadata"].get("labels") or {}
+
+
+def _emulates(node: Mapping[str, Any], architecture: str) -> bool:
+    """Whether pods may come to a node, and run programs of an architecture there by emulation."""
+    spec = node.get("spec") or {}
+    closed = spec.get("unschedulable") or any(
+        one.get("effect") in ("NoSchedule", "NoExecute") for one in spec.get("taints") or []
+    )
+    return not closed and _labels(node).get(emulates(architecture)) == "true"
 
 
 def _account(job: Job) -> tuple[str, str]:

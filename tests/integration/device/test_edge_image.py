@@ -25,14 +25,23 @@ MIB = 2**20
 Make = Callable[..., Job]
 
 
-class Account:
-    """Of the cluster, the Secret with the image registry's account, and a node."""
+def node(name: str, emulates: bool = False, **spec: Any) -> dict[str, Any]:
+    labels = {"kubernetes.io/arch": "amd64", **({"kraf.io/emulates-arm64": "true"} if emulates else {})}
+    return {"metadata": {"name": name, "labels": labels}, "spec": spec}
 
-    labels: dict[str, str] = {"kubernetes.io/arch": "amd64"}  # noqa: RUF012
+
+class Account:
+    """Of the cluster, the Secret with the image registry's account, and its nodes."""
+
+    def __init__(self, *nodes: dict[str, Any]) -> None:
+        self.nodes = nodes
+
+    def list(self, kind: Any) -> list[dict[str, Any]]:
+        return [*self.nodes]
 
     def get(self, kind: Any, name: str, namespace: str = "") -> dict[str, Any]:
         if kind.kind == "Node":
-            return {"metadata": {"name": name, "labels": self.labels}}
+            return next(one for one in self.nodes if one["metadata"]["name"] == name)
         words = {"username": LOGIN.username, "password": LOGIN.password}
         return {"data": {key: base64.b64encode(word.encode()).decode() for key, word in words.items()}}
 
@@ -69,7 +78,8 @@ def make(
             engine.create(name, image, Cmd=["/whoami"])
             names.append(name)
         site = Site(("127.0.0.1:1",), "edge:1", served.address, architectures, emulated)
-        made = Job(Account(), App("pi1", name, **more), Device("pi1"), EDGE, "test", site, Limits(), call, run=1)  # type: ignore[arg-type]
+        nodes = more.pop("nodes", ())
+        made = Job(Account(*nodes), App("pi1", name, **more), Device("pi1"), EDGE, "test", site, Limits(), call, run=1)  # type: ignore[arg-type]
         made.look = {"container": adopt.report(name)}
         return made
 
@@ -139,7 +149,9 @@ def test_img_01_an_arm64_image_alone_is_pushed_as_it_is_where_nodes_emulate_it(m
     made = served.image("up/alone", "1", "arm64")
     images.pull(f"{served.address}/up/alone:1", LOGIN, 60)
     reference = f"{served.address}/up/alone:1"
-    job = make("alone", reference, images={"arm64": reference}, emulation=True, emulated=("arm64",))
+    job = make(
+        "alone", reference, images={"arm64": reference}, emulation=True, emulated=("arm64",), nodes=[node("one", True)]
+    )
     choice = edge_image.choose(job)
     assert (choice.architectures, choice.emulated) == ((), "arm64")
     brought = edge_image.push(job, choice)
@@ -149,16 +161,26 @@ def test_img_01_an_arm64_image_alone_is_pushed_as_it_is_where_nodes_emulate_it(m
     assert found.parsed["config"]["digest"] == made.parsed["config"]["digest"]
 
 
-@pytest.mark.parametrize(("labels", "can"), [({}, False), ({"kraf.io/emulates-arm64": "true"}, True)])
-def test_img_01_what_counts_is_the_node_on_which_the_data_lie(
-    make: Make, served: Served, monkeypatch: pytest.MonkeyPatch, labels: dict[str, str], can: bool
+@pytest.mark.parametrize("where", ["", "server2"])
+@pytest.mark.parametrize(
+    ("nodes", "can"),
+    [
+        ([node("server1", True), node("server2")], "anywhere"),
+        ([node("server1"), node("server2", True)], "server2"),
+        ([node("server1"), node("server2", True, taints=[{"key": "x", "effect": "NoSchedule"}])], ""),
+        ([node("server1"), node("server2", True, unschedulable=True)], ""),
+        ([node("server1"), node("server2")], ""),
+    ],
+)
+def test_img_01_what_counts_is_a_node_that_takes_the_pod_and_where_its_data_lie(
+    make: Make, served: Served, where: str, nodes: list[dict[str, Any]], can: str
 ) -> None:
     served.image("up/lies", "1", "arm64")
     images.pull(f"{served.address}/up/lies:1", LOGIN, 60)
-    monkeypatch.setattr(Account, "labels", {"kubernetes.io/arch": "amd64", **labels})
-    job = make("lies", f"{served.address}/up/lies:1", emulation=True, emulated=("arm64",))
-    if can:
-        assert edge_image.choose(job, "server2").emulated == "arm64"
+    job = make("lies", f"{served.address}/up/lies:1", emulation=True, emulated=("arm64",), nodes=nodes)
+    if can == "server2" or (can and not where):
+        assert edge_image.choose(job, where).emulated == "arm64"
         return
-    with pytest.raises(KrafError, match=r"node server2, where its data lie, is amd64.*it does not emulate arm64"):
-        edge_image.choose(job, "server2")
+    told = "node server2, where its data lie, is amd64.*it does not emulate" if where else "no node emulates arm64"
+    with pytest.raises(KrafError, match=told):
+        edge_image.choose(job, where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,15 @@ def test_img_01_the_device_asks_which_architectures_there_are(engine: Engine, se
     nobody = images.offered(f"{served.address}/pi1/asked:1", "elsewhere:5000", LOGIN)
     assert not nobody["absent"], "credentials are for the image registry alone"
     assert "no basic auth" in nobody["why"] or "unauthorized" in nobody["why"]
+
+
+def test_a_registry_that_never_answers_is_no_reason_to_stop(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "ASK", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        name = f"127.0.0.1:{deaf.getsockname()[1]}/pi1/faces:1"
+        found = images.offered(name, "elsewhere:5000", LOGIN)
+    assert (found["architectures"], found["absent"]) == ([], False)
+    assert found["why"]
 
 
 def test_img_03_a_pushed_image_keeps_its_own_architecture(engine: Engine, served: Served) -> None:

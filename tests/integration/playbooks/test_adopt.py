@@ -60,7 +60,7 @@ def test_a_container_is_shown_and_registered_and_a_second_run_changes_nothing(
     assert checked.returncode == 0, checked.stdout + checked.stderr
     with open_catalog(str(site / "catalog.sqlite")) as catalog:
         assert catalog.apps("pi1") == []
-    first = play(site, engine, "-vvv", kraf_container=name, kraf_app_probe="/health")
+    first = play(site, engine, "-vvv", kraf_container=name, kraf_app_probe="/health", kraf_app_emulation="yes")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "changed=1" in first.stdout
     assert "refused     capability NET_ADMIN" in first.stdout
@@ -70,8 +70,9 @@ def test_a_container_is_shown_and_registered_and_a_second_run_changes_nothing(
         app = catalog.app("pi1", "my-web")
     assert app is not None
     assert (app.container, app.env, app.probe and app.probe.path) == ("My_Web", ("API_KEY",), "/health")
+    assert app.emulation
     assert [one.path for one in app.data] == ["/srv/data"]
-    second = play(site, engine, kraf_container=name, kraf_app_probe="/health")
+    second = play(site, engine, kraf_container=name, kraf_app_probe="/health", kraf_app_emulation="yes")
     assert second.returncode == 0
     assert "changed=0" in second.stdout
     assert "changed=1" not in second.stdout
