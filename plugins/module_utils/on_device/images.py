@@ -186,8 +186,10 @@ class Layers:
         self.waiting.discard(layer)
         if status == "Pushing":
             detail = event.get("progressDetail") or {}
-            done, total = int(detail.get("current") or 0), int(detail.get("total") or 0)
-            self.sent[layer] = (min(done, total) if total else done, max(done, total))
+            done = int(detail.get("current") or 0)
+            total = int(detail.get("total") or done)
+            # What frames the files is counted, too.
+            self.sent[layer] = (min(done, total), total)
         elif status == "Pushed":
             total = self.sent.get(layer, (0, 0))[1]
             self.sent[layer] = (total, total)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -231,3 +234,64 @@ def ran(engine: Engine, image: str) -> str:
         return log[8:] if code == 0 else f"{code} {said} {log}"
     finally:
         engine.remove(made)
+
+
+# -- as Ansible runs it -----------------------------------------------------------------------------------------------
+
+# $1: Docker's socket, $2: what stands for /etc/docker/certs.d, $3: a folder; then the command, for both calls the same.
+TWICE = """\
+set -e
+mount -t tmpfs none /run
+ln -s "$1" /run/docker.sock
+mount -t tmpfs none "$3"
+mkdir "$3/upper" "$3/work"
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$3/upper,workdir=$3/work" /etc
+mkdir -p /etc/docker
+cp -r "$2" /etc/docker/certs.d
+shift 3
+"$@" "$FIRST"
+"$@" "$SECOND"
+"""
+
+
+def test_a_push_outlives_the_call_that_began_it_as_ansible_runs_it(
+    engine: Engine, served: Served, tmp_path: Path
+) -> None:
+    make(engine, tmp_path / "a", "outlives", 48 * MIB)
+    engine.create("outlives", "outlives:1", Cmd=["/data"])
+    given = {
+        "step": "push",
+        "app": "outlives",
+        "container": "outlives",
+        "fence": 1,
+        "repository": f"{served.address}/pi1/outlives",
+        "username": LOGIN.username,
+        "password": LOGIN.password,
+    }
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(Path(__file__).parents[3] / "build/collections"),
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "FIRST": json.dumps({**given, "push_wait": 0.3}),
+        "SECOND": json.dumps({**given, "push_wait": 60}),
+    }
+    (tmp_path / "etc").mkdir()
+    argv = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        TWICE,
+        "sh",
+        str(engine.socket),
+        registry.CERTIFICATES,
+        str(tmp_path / "etc"),
+    ]
+    argv += [str(Path(sys.executable).parent / "ansible"), "localhost", "-m", "kraf.edge.app_handover", "-a"]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = (json.loads(one[one.index("{") :]) for one in done.stdout.split("localhost | CHANGED =>")[1:])
+    assert set(first["progress"]) == {"done", "total", "waiting"}
+    assert second["pushed_bytes"] >= 48 * MIB
+    assert served.client.manifest("pi1/outlives", second["reference"].partition("@")[2]) is not None

@@ -21,6 +21,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.catalog.store import ope
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+FOLDER = str(ROOT / "roles/image_registry/files/edge")
 # Nothing listens there, so whoever speaks to a host fails otherwise than by the message that is expected.
 SITE = """
 [kraf_control]
@@ -94,6 +95,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("image_build", {"kraf_app": "pi1/x", "kraf_image_folder": ""}, "kraf_image_folder is a folder of the controller"),
     ("image_build", {"kraf_app": "x", "kraf_image_folder": "/"}, 'kraf_app: "x"'),
     ("image_build", {"kraf_app": "pi1/x", "kraf_image_folder": "/nowhere"}, '"/nowhere"'),
+    (
+        "image_build",
+        {"kraf_app": "pi1/x", "kraf_image_folder": FOLDER, "kraf_image_host": "pi1"},
+        'kraf_image_host: "pi1". kraf_app names',
+    ),
     ("reset", {}, 'kraf_reset_confirm: "". It must name the cluster'),
     ("reset", {"kraf_reset_confirm": "other"}, 'kraf_reset_confirm: "other". It must name the cluster'),
     ("reset", {"kraf_catalog": "none.sqlite"}, 'kraf_reset_confirm: "". It must name the cluster'),
