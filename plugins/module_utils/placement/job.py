@@ -19,7 +19,7 @@ from ..core import names
 from ..core.errors import KrafError
 from ..manifests import mover as mover_manifest
 from .edge import Seen
-from .image import Choice, Target
+from .image import Target
 from .records import Placement
 
 DeviceCall = Callable[..., dict[str, Any]]
@@ -133,7 +133,6 @@ class Job:
         accept: properties whose refusal the operator accepts.
         say: tells a person how far the run is.
         data_bytes: that the app's data take on the owner's side; ``copied`` were sent before and while clients wait.
-        choice: of the image for the edge.
         pushed_bytes: of layers that the device sent to the image registry, ``pushed_layers`` how many of them.
     """
 
@@ -161,7 +160,6 @@ class Job:
     data_bytes: int = 0
     copied: dict[str, int] = field(default_factory=dict)
     held_seconds: float = 0.0
-    choice: Choice | None = None
     pushed_bytes: int = 0
     pushed_layers: dict[str, int] = field(default_factory=dict)
 

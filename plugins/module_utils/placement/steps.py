@@ -59,6 +59,7 @@ class Steps:
     def __init__(self, job: Job, records: Records, edge: Edge) -> None:
         self.job, self.records, self.edge = job, records, edge
         self.mover: MoverPod | None = None
+        self._chosen: tuple[str, image.Choice] | None = None
         self.perform: Mapping[Step, Callable[[], None]] = {
             table.DESCRIBE: self.describe,
             table.PREPARE_EDGE: self.prepare_edge,
@@ -261,14 +262,15 @@ class Steps:
         )
 
     def _choice(self) -> image.Choice:
-        """Which image, once in a run."""
+        """Which image; chosen once in a run, unless somebody made the container anew meanwhile."""
         job = self.job
-        if job.choice is None:
+        runs = str(job.found.get("image_id"))
+        if self._chosen is None or self._chosen[0] != runs:
             node = ""
             if job.app.data and edge_image.differ(job.site.target):
                 node = self._volume()[2].volumes[0].node
-            job.choice = edge_image.choose(job, node)
-        return job.choice
+            self._chosen = runs, edge_image.choose(job, node)
+        return self._chosen[1]
 
     # -- while clients wait -----------------------------------------------------------------------------------------
 

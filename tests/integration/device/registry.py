@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 import bcrypt
@@ -20,6 +21,8 @@ from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafE
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import registry
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.images import Login
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.registry import Manifest, Registry
+from ansible_collections.kraf.edge.plugins.module_utils.tls import certificates
+from ansible_collections.kraf.edge.plugins.module_utils.tls.certificates import Request
 
 from . import parts
 
@@ -120,22 +123,25 @@ def layer_of(files: dict[str, bytes]) -> bytes:
 
 
 @contextmanager
-def running(folder: Path, certificates: Path, host: str = "127.0.0.1") -> Iterator[Served]:
+def running(folder: Path, trust: Path, host: str = "127.0.0.1") -> Iterator[Served]:
     """Start it.
 
     Args:
         folder: for its data.
-        certificates: what stands for /etc/docker/certs.d.
+        trust: what stands for /etc/docker/certs.d.
         host: address of this network.
     """
     folder.mkdir(parents=True)
     address = f"{host}:5000"
-    trusted = certificates / address
+    trusted = trust / address
     trusted.mkdir(parents=True)
-    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-    argv += ["-keyout", folder / "tls.key", "-out", folder / "tls.crt", "-subj", "/CN=registry"]
-    subprocess.run([*argv, "-addext", f"subjectAltName=IP:{host}"], check=True, capture_output=True)
-    (trusted / "ca.crt").write_text((folder / "tls.crt").read_text())
+    # As the role image_registry makes it.
+    now = datetime.now(timezone.utc)
+    authority = certificates.make_ca("kraf service CA", 10, now)
+    own = certificates.issue(authority, Request("image-registry", (), (host,), ("server",), 5), now)
+    (folder / "tls.crt").write_bytes(own.certificate)
+    (folder / "tls.key").write_bytes(own.key)
+    (trusted / "ca.crt").write_bytes(authority.certificate)
     word = bcrypt.hashpw(LOGIN.password.encode(), bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
     (folder / "htpasswd").write_text(f"{LOGIN.username}:{word}\n")
     (folder / "config.yml").write_text(CONFIG.format(folder=folder, address=address))
@@ -146,7 +152,7 @@ def running(folder: Path, certificates: Path, host: str = "127.0.0.1") -> Iterat
         ),
     ):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(registry, "CERTIFICATES", str(certificates))
+            patch.setattr(registry, "CERTIFICATES", str(trust))
             client = Registry(address, LOGIN)
         served = Served(address, folder, client)
         parts.until(lambda: _answers(served), what=f"image registry, see {folder}/log")
