@@ -193,7 +193,8 @@ class Layers:
         elif status == "Pushed":
             total = self.sent.get(layer, (0, 0))[1]
             self.sent[layer] = (total, total)
-        else:
+        elif layer not in self.sent or self.sent[layer][0] < self.sent[layer][1]:
+            # Otherwise an earlier try of this push has sent it.
             self.sent.pop(layer, None)
             self.there.add(layer)
 

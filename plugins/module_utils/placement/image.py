@@ -124,9 +124,9 @@ def _joined(
     if first in parts and len(parts) > 1:
         kept = _kept(f"an index of {', '.join(sorted(parts))} in the image registry")
         others = {one: image for one, image in parts.items() if image}
-        left = _left([one for one in images if one not in parts], images, target)
+        left = _left([one for one in images if one not in parts], "an index of the others", target)
         return Choice(tuple(sorted(parts)), "", "" in parts.values(), others, report=(kept, *left))
-    left = _left([one for one in images if one != first], images, target)
+    left = _left([one for one in images if one != first], images[first], target)
     return _single(app, mine, first, images[first], left, offers)
 
 
@@ -186,16 +186,21 @@ def _has(app: App, mine: str, offers: Offers) -> str:
     return ", ".join(has)
 
 
-def _left(architectures: Sequence[str], images: Mapping[str, str], target: Target) -> list[Row]:
-    """What stays out of an index, and why."""
-    told = (
-        "it does not run on nodes of {}: {} lies in another image registry than {}, and an index holds images of one. "
-        "To have it, push it there, or build it (playbook image_build), and name that"
+def _left(architectures: Sequence[str], runs: str, target: Target) -> list[Row]:
+    """Of which architectures' nodes the app does not run, although there are images, and why.
+
+    Args:
+        architectures: of these nodes.
+        runs: what the app runs from instead.
+        target: what the cluster can run.
+    """
+    registry = target.registry or "the cluster's image registry"
+    why = (
+        f"an index holds images of one registry, and not all of the app's lie in {registry}. It runs from "
+        f"{runs or 'what the device pushes'}. To have more, push them there, or build them (playbook image_build)"
     )
-    registry = target.registry or "the cluster's"
     return [
-        verdicts.row(f"image for {one}", LOST, told.format(one, images[one] or "what the device pushes", registry))
-        for one in architectures
+        verdicts.row(f"image for {one}", LOST, f"it does not run on nodes of {one}: {why}") for one in architectures
     ]
 
 

@@ -53,6 +53,11 @@ def test_a_layer_that_has_arrived_is_whole_and_never_more() -> None:
     assert heard(event("a", "Pushing", 1, 4), event("a", "Pushed")).progress() == {"done": 4, "total": 4, "waiting": 0}
 
 
+def test_what_an_earlier_try_has_sent_counts_as_sent() -> None:
+    layers = heard(event("a", "Pushing", 4, 4), event("a", "Pushed"), event("a", "Layer already exists"))
+    assert (set(layers.sent), layers.there) == ({"a"}, set())
+
+
 @pytest.mark.parametrize(
     ("found", "text"),
     [

@@ -133,7 +133,7 @@ def test_img_01_an_image_of_another_registry_is_in_no_index_and_the_report_says_
     assert (found.architectures, found.own, found.others) == (("amd64",), True, {})
     lost = [one for one in found.report if one["verdict"] == "lost"]
     assert [one["property"] for one in lost] == ["image for arm64"]
-    assert "another image registry" in lost[0]["why"]
+    assert "not all of the app's lie in 10.0.0.10:5000" in lost[0]["why"]
     assert "image_build" in lost[0]["why"]
 
 
