@@ -100,7 +100,8 @@ class Workload:
         gate_image: image of the collection's own, for the gate.
         architecture: of the image.
         epoch: the epoch for whose marker its gate waits.
-        tree: the epoch whose copy of the data it uses.
+        tree: number of the copy of the data that it uses.
+        node: where it had better run, since its image is there; empty is anywhere.
     """
 
     app: App
@@ -111,6 +112,7 @@ class Workload:
     architecture: str
     epoch: int
     tree: int
+    node: str = ""
 
     @property
     def name(self) -> str:
@@ -242,6 +244,8 @@ def _template(workload: Workload) -> dict[str, Any]:
         "securityContext": _pod_security(process),
         "containers": [_container(workload)],
     }
+    if workload.node:
+        spec["affinity"] = _rather_on(workload.node)
     if process.hosts:
         spec["hostAliases"] = [{"ip": address, "hostnames": list(found)} for address, found in process.hosts]
     volumes = _own_volumes(workload)
@@ -251,6 +255,12 @@ def _template(workload: Workload) -> dict[str, Any]:
     if volumes:
         spec["volumes"] = volumes
     return {"metadata": {"labels": mine, "annotations": _annotations(workload)}, "spec": spec}
+
+
+def _rather_on(node: str) -> dict[str, Any]:
+    here = [{"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}]
+    preferred = [{"weight": 100, "preference": {"matchExpressions": here}}]
+    return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
 
 
 def _pod_security(process: Process) -> dict[str, Any]:

@@ -496,6 +496,19 @@ LOST_CLOSE = replace(
     effect=lambda w, r: replace(w, open=False),
 )
 
+# -- abandon: what was prepared and is not used ------------------------------------------------------------------------
+
+ABANDON_DEVICE = Step(
+    "abandon", DEVICE, "remove copies beside that were not used; nothing asks the edge any more", _fresh, _heard
+)
+ABANDON_EDGE = Step(
+    "abandon",
+    CLUSTER,
+    "remove what the edge is kept ready with; its copies of the data, if the device owns the app",
+    lambda w, r: w.stamp == r.fence,
+    lambda w, r: replace(w, edge_data=-1) if w.owner == DEVICE else w,
+)
+
 OPENING = (RECOVER, LOCK)
 
 
@@ -538,6 +551,11 @@ def plan(to: str, overlap: bool = False) -> tuple[Step, ...]:
 def standby() -> tuple[Step, ...]:
     """The steps that keep the edge ready for a settled app of the device."""
     return (DESCRIBE, STANDBY_PREPARE, STANDBY_COPY, STANDBY_KEEP, SETTLE_CLOSE)
+
+
+def abandon() -> tuple[Step, ...]:
+    """The steps that remove what was prepared for a settled app."""
+    return (ABANDON_DEVICE, ABANDON_EDGE, SETTLE_CLOSE)
 
 
 def device_lost(owner: str, overlap: bool = False) -> tuple[Step, ...]:
