@@ -46,7 +46,8 @@ def _standing(row: Row) -> list[str]:
         found += ["", f"{row['app']}: the edge went on from a copy verified {row['copy_age_seconds']:.0f} s before"]
     for name, paths in sorted((row.get("diverged") or {}).items()):
         listed = ", ".join(printable(path, 200) for path in paths)
-        found += ["", f"{row['app']}: the device wrote to {name} after the edge had taken over: {listed or 'nothing'}"]
+        since = "after the copy that the edge went on from"
+        found += ["", f"{row['app']}: the device wrote to {name} {since}: {listed or 'nothing'}"]
     if row.get("removed"):
         found += ["", f"{row['app']}: removed {', '.join(printable(one, 200) for one in row['removed'])}"]
     return found
