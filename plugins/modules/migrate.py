@@ -117,8 +117,9 @@ apps:
       portability:
         - {property: argv, verdict: kept, why: program and arguments as they run}
       requests: 52
+      waits: 14
       steps:
-        - {step: commit, where: cluster, seconds: 0.02, requests: 1}
+        - {step: commit, where: cluster, seconds: 0.02, requests: 1, waits: 0}
   contains:
     app: {description: The app., type: str, returned: always}
     address: {description: Where clients find it., type: str, returned: success}
@@ -158,8 +159,12 @@ apps:
       elements: dict
       returned: success
     requests: {description: Number of requests to the API server., type: int, returned: success}
+    waits:
+      description: How many of RV(apps[].requests) only looked whether something had come, or kept the lock.
+      type: int
+      returned: success
     steps:
-      description: The steps that were done, with their seconds and requests to the API server.
+      description: The steps that were done, with their seconds, and their requests to the API server and waits.
       type: list
       elements: dict
       returned: success

@@ -97,6 +97,7 @@ apps:
       type: dict
       returned: when data were copied
     held_seconds: {description: How long the app was paused., type: float, returned: success}
+    owner: {description: "V(edge) or V(device).", type: str, returned: success}
     removed: {description: What was removed., type: list, elements: str, returned: success}
     standby:
       description:

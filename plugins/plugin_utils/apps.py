@@ -126,12 +126,12 @@ class AppsAction(ActionBase):  # type: ignore[misc]
         def say(text: str) -> None:
             display.display(f"[{app.key}] {text}")
 
-        before = cluster.requests
+        requests, waits = cluster.requests, cluster.waits
         accept = tuple(one.strip() for one in options["accept"])
         to = options.get("to") or "edge"
         job = Job(cluster, app, device, to, _holder(), site(cluster), limits(options), call, accept=accept)
         row = self.walk(job, say, options).run(bool(self._task.check_mode))
-        row.update(requests=cluster.requests - before, device_calls=calls)
+        row.update(requests=cluster.requests - requests, waits=cluster.waits - waits, device_calls=calls)
         if not row["changed"]:
             say(self.told(row, options))
         return row

@@ -151,19 +151,25 @@ class Loss(Checks):
 
     def stateless(self) -> None:
         """An app without data: only its image has to be there."""
-        self.lab.deploy(ECHO)
-        self.check("the app is on the device", self.lab.move(ECHO, "device", "stateless-begin"), 0)
-        self.check("the edge is made ready", self._standby(ECHO, "stateless-standby"), 0)
+        say(f"      it answers at the edge after {self.there_and_back(ECHO):.1f} s")
+
+    def there_and_back(self, app: App) -> float:
+        """The edge takes over from a device without power, which is told later; seconds until the app answers."""
+        log = f"lost-{app.name}"
+        self.lab.deploy(app)
+        self.check("the app is on the device", self.lab.move(app, "device", f"{log}-begin"), 0)
+        self.check("the edge is made ready", self._standby(app, f"{log}-standby"), 0)
         command("docker", "stop", "-t", "0", CONTAINER)
         try:
-            say(f"      it answers at the edge after {self._lost(ECHO, 'stateless-lost'):.1f} s")
+            seconds = self._lost(app, log)
         finally:
             command("docker", "start", CONTAINER)
         self._up()
-        self.check("the next run tells the device", self.lab.move(ECHO, "edge", "stateless-told"), 0)
-        side = self.lab.look(ECHO)
+        self.check("the next run tells the device", self.lab.move(app, "edge", f"{log}-told"), 0)
+        side = self.lab.look(app)
         self.check("only the edge runs it", (side.running, len(side.pods), side.forward), (False, 1, "edge"))
-        self.check("the app comes back", self.lab.move(ECHO, "device", "stateless-back"), 0)
+        self.check("the app comes back", self.lab.move(app, "device", f"{log}-back"), 0)
+        return seconds
 
     def abandon(self) -> None:
         """What is prepared goes away, and with it the takeover."""

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any, Callable
@@ -137,7 +138,9 @@ class MoverPod:
         end = time.monotonic() + limit
         while True:
             ticks = int(min(SLICE, max(0.02, end - time.monotonic())) * 50)
-            rc, found = self._run("sh", "-c", _TALK, "box", put, "", str(ticks), name, "failed", expected=(0, 4))
+            # Who leaves a file does something; who only asks for one waits.
+            with contextlib.nullcontext() if put else self._cluster.waiting():
+                rc, found = self._run("sh", "-c", _TALK, "box", put, "", str(ticks), name, "failed", expected=(0, 4))
             put = ""
             there, _newline, content = found.partition("\n") if rc == 0 else ("", "", found)
             if not there and content and told is not None:

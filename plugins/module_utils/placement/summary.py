@@ -70,7 +70,9 @@ def _done(row: Row) -> str:
 def _cost(row: Row) -> str:
     """What the move sent."""
     copied = row.get("copied_bytes") or {}
-    text = f"{row['requests']} requests to the API server and {row['device_calls']} calls to the device"
+    waits = int(row.get("waits") or 0)
+    asked = f"{row['requests'] - waits} requests to the API server ({waits} more while it waited)"
+    text = f"{asked} and {row['device_calls']} calls to the device"
     if copied:
         first, held = (human(int(copied.get(key, 0))) for key in ("first", "held"))
         text += f"; its data {first} over the line before, and {held} while clients waited"

@@ -162,10 +162,12 @@ class Walk:
 
     @contextlib.contextmanager
     def _timed(self, step: Step, told: bool = True) -> Iterator[None]:
-        begin, before = time.monotonic(), self.job.cluster.requests
+        cluster = self.job.cluster
+        begin, requests, waits = time.monotonic(), cluster.requests, cluster.waits
         yield
-        seconds, requests = round(time.monotonic() - begin, 3), self.job.cluster.requests - before
-        self.done.append({"step": step.name, "where": step.where, "seconds": seconds, "requests": requests})
+        seconds = round(time.monotonic() - begin, 3)
+        counted = {"requests": cluster.requests - requests, "waits": cluster.waits - waits}
+        self.done.append({"step": step.name, "where": step.where, "seconds": seconds, **counted})
         if told:
             self._say(f"{step.name:<10} {seconds:7.2f} s  {step.does}")
 
@@ -220,7 +222,6 @@ class Walk:
             "clock": job.clock,
             "steps": self.done,
             "portability": job.report,
-            "requests": job.cluster.requests,
             "standby": dict(job.placed.standby),
             "lost": job.placed.lost,
             "diverged": job.diverged,
