@@ -6,172 +6,66 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import secrets
+import re
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
-from ansible_collections.kraf.edge.plugins.module_utils.catalog.database import open_catalog
-from ansible_collections.kraf.edge.plugins.module_utils.catalog.options import CATALOG_ARGS
-from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Device
-from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
-from ansible_collections.kraf.edge.plugins.module_utils.cluster.options import CLUSTER_ARGS
-from ansible_collections.kraf.edge.plugins.module_utils.core import sizes
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, site
+from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job
+from ansible_collections.kraf.edge.plugins.module_utils.placement.lost import LostDevice
 from ansible_collections.kraf.edge.plugins.module_utils.placement.walk import Walk
+from ansible_collections.kraf.edge.plugins.plugin_utils.apps import ARGUMENTS, AppsAction, Say
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    **CLUSTER_ARGS,
-    **CATALOG_ARGS,
-    "apps": {"type": "list", "elements": "str", "required": True},
-    "to": {"type": "str", "required": True, "choices": ["edge", "device"]},
-    "volume_size": {"type": "str", "default": "2Gi"},
-    "storage_class": {"type": "str"},
-    "lock_timeout": {"type": "float", "default": 60.0},
-    "wait_timeout": {"type": "float", "default": 180.0},
-    "hold_timeout": {"type": "float", "default": 60.0},
-    "copy_timeout": {"type": "float", "default": 3600.0},
-    "drain_seconds": {"type": "float", "default": 1.0},
-    "deadman_seconds": {"type": "int", "default": 120},
-    "accept": {"type": "list", "elements": "str", "default": []},
-}
-MODULE = "kraf.edge.app_handover"
-display = Display()
+REACH_LIMIT = 3.0
+"""Seconds in which a device that is not lost takes a connection."""
+_BY_ANOTHER = re.compile(r"ProxyJump|ProxyCommand|(^|\s)-J")
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(AppsAction):
     """The action of C(kraf.edge.migrate)."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _supports_async = False
-    _supports_diff = False
+    arguments: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        **ARGUMENTS,
+        "to": {"type": "str", "required": True, "choices": ["edge", "device"]},
+        "drain_seconds": {"type": "float", "default": 1.0},
+        "deadman_seconds": {"type": "int", "default": 120},
+        "device_lost": {"type": "str", "choices": ["", "accept"], "default": ""},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Move the apps, one after the other."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        known = task_vars or {}
-        _validation, options = self.validate_argument_spec(ARGUMENTS)
-        rows: list[dict[str, Any]] = []
-        failures: list[KrafError] = []
-        try:
-            host = str(known["inventory_hostname"])
-            device, apps = self._declared(host, options)
-            cluster = connect({**options, "cluster_uid": options.get("cluster_uid") or device.cluster_uid})
-            limits = _limits(options)
-            accept = tuple(one.strip() for one in options["accept"])
-            for app in apps:
+    def prepare(self, options: Mapping[str, Any], apps: list[App], known: dict[str, Any]) -> None:
+        """A device that answers is not lost."""
+        if not options["device_lost"]:
+            return
+        if options["to"] != "edge":
+            fix = "Leave it out, or move to the edge"
+            raise KrafError("device_lost", options["device_lost"], "an app cannot go to a device that is lost", fix)
+        if apps and self._answers(apps[0], known):
+            why = "it answers: its apps may run there"
+            fix = "Leave device_lost out, and they move as ever"
+            raise KrafError("device", str(known["inventory_hostname"]), why, fix)
+
+    def walk(self, job: Job, say: Say, options: Mapping[str, Any]) -> Walk:
+        """As the protocol's table has it, with the device or without."""
+        return LostDevice(job, say) if options["device_lost"] else Walk(job, say)
+
+    def _answers(self, app: App, known: dict[str, Any]) -> bool:
+        """Whether a call to the device comes through. The first look costs seconds only: ssh itself would wait for
+        as long as its options say, over a connection that it has kept open for ever."""
+        connection = self._connection
+        if getattr(connection, "transport", "") == "ssh":
+            words = (str(connection.get_option(one) or "") for one in ("ssh_args", "ssh_common_args", "ssh_extra_args"))
+            if not any(map(_BY_ANOTHER.search, words)):
+                place = str(connection.get_option("host")), int(connection.get_option("port") or 22)
                 try:
-                    rows.append(self._move(cluster, app, device, options["to"], limits, accept, known))
-                except KrafError as error:
-                    failures.append(error)
-                    rows.append({"app": app.key, "changed": False, "failed": True, "msg": str(error)})
-        except KrafError as error:
-            failures.append(error)
-        result.update(changed=any(row["changed"] for row in rows), apps=rows)
-        if failures:
-            result.update(failed=True, msg=" ".join(map(str, failures)), error=failures[0].report())
-        return result
-
-    def _declared(self, host: str, options: Mapping[str, Any]) -> tuple[Device, list[App]]:
-        """The device and its apps as the catalog has them."""
-        wanted = [_own(host, name) for name in dict.fromkeys(options["apps"])]
-        with open_catalog(options.get("catalog") or "") as catalog:
-            device = catalog.device(host)
-            if device is None:
-                fix = "Run the playbook kraf.edge.device for it"
-                raise KrafError("device", host, "the catalog has none of this name", fix)
-            if device.in_maintenance():
-                fix = "End the maintenance first (module device)"
-                raise KrafError("device", host, f"it is in maintenance: {device.reason}", fix)
-            apps = []
-            for name in wanted:
-                app = catalog.app(host, name)
-                if app is None:
-                    there = ", ".join(sorted(one.name for one in catalog.apps(host))) or "none"
-                    fix = "Register it (module app), or correct the name"
-                    raise KrafError("app", f"{host}/{name}", f"the catalog has {there} for this device", fix)
-                if app.vram:
-                    raise KrafError(f"vram of app {app.key}", app.vram, "GPUs are not supported yet", "Leave it out")
-                apps.append(app)
-        return device, apps
-
-    def _move(
-        self,
-        cluster: Cluster,
-        app: App,
-        device: Device,
-        to: str,
-        limits: Limits,
-        accept: tuple[str, ...],
-        known: dict[str, Any],
-    ) -> dict[str, Any]:
-        calls = 0
-
-        def call(step: str, **options: Any) -> dict[str, Any]:
-            nonlocal calls
-            calls += 1
-            arguments = {"step": step, **{key: value for key, value in options.items() if value is not None}}
-            return self._on_device(arguments, known)
-
-        def say(text: str) -> None:
-            display.display(f"[{app.key}] {text}")
-
-        before = cluster.requests
-        job = Job(cluster, app, device, to, _holder(), site(cluster), limits, call, accept=accept)
-        row = Walk(job, say).run(bool(self._task.check_mode))
-        row.update(requests=cluster.requests - before, device_calls=calls)
-        if not row["changed"]:
-            say(f"it is there already: {to} owns it, epoch {row['epoch']}")
-        return row
-
-    def _on_device(self, arguments: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-        """One call of the module on the device."""
-        found: dict[str, Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=known)
-        if found.get("unreachable"):
-            raise AnsibleConnectionFailure(str(found.get("msg")))
-        if found.get("failed"):
-            error = found.get("error") or {}
-            if error:
-                raise KrafError(error["what"], error["value"], error["why"], error["fix"], **error["facts"])
-            said = str(found.get("module_stderr") or "").strip()[-1000:]
-            raise KrafError(f"step {arguments['step']} on the device", None, f"{found.get('msg')} {said}".strip())
-        return found
-
-
-def _own(host: str, name: str) -> str:
-    """The app's own name; an app of another device is refused."""
-    device, slash, app = name.strip().rpartition("/")
-    if slash and device != host:
-        fix = "Run the task on the app's own device"
-        raise KrafError("app", name, f"it is an app of {device}, and this is {host}", fix)
-    return app
-
-
-def _limits(options: Mapping[str, Any]) -> Limits:
-    return Limits(
-        lock=options["lock_timeout"],
-        wait=options["wait_timeout"],
-        hold=options["hold_timeout"],
-        copy=options["copy_timeout"],
-        drain=options["drain_seconds"],
-        deadman=options["deadman_seconds"],
-        volume_bytes=sizes.parse(options["volume_size"], "volume_size"),
-        storage_class=options.get("storage_class") or "",
-    )
-
-
-def _holder() -> str:
-    """This run, as others are told of it."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}, process {os.getppid()} ({secrets.token_hex(3)})"
+                    socket.create_connection(place, REACH_LIMIT).close()
+                except OSError:
+                    return False
+        try:
+            self.on_device({"step": "look", "app": app.name, "container": app.container or app.name}, known)
+        except AnsibleConnectionFailure:
+            return False
+        return True

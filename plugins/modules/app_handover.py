@@ -28,9 +28,23 @@ options:
       - V(fence_off) stops the container and whatever would start it again.
       - V(still_held) makes sure that no client has been let through to the new side.
       - V(start_beside) and V(switch) are for apps that may run on both sides for a moment.
+      - V(keep_ready) copies the data of an app that goes on, so that the edge can take over a device that is lost.
+      - V(abandon) removes what is kept ready, and what a copy that was not used has left.
     type: str
     required: true
-    choices: [look, push, served, move_to_edge, move_to_device, settle, fence_off, still_held, start_beside, switch]
+    choices:
+      - look
+      - push
+      - served
+      - move_to_edge
+      - move_to_device
+      - settle
+      - fence_off
+      - still_held
+      - start_beside
+      - switch
+      - keep_ready
+      - abandon
   app:
     description: Name of the app, and of its forward.
     type: str
@@ -70,6 +84,19 @@ options:
     description: Epoch of the good copy at the edge; 0 when there is none.
     type: int
     default: 0
+  new_tree:
+    description: Number of the copy that O(step=keep_ready) makes at the edge.
+    type: int
+    default: 0
+  lost:
+    description: The side that was declared lost when the owner was last changed, and has not been told.
+    type: str
+    choices: ["", device, edge]
+    default: ""
+  pause_seconds:
+    description: For how long O(step=keep_ready) may pause the app at most, in seconds, if it writes while it is copied.
+    type: float
+    default: 10
   ways:
     description: The app's ports.
     type: list
@@ -255,6 +282,19 @@ copied_bytes:
   returned: when data moved
   type: dict
   sample: {first: 51234, held: 2048}
+diverged:
+  description:
+    - Files that were written here after the last copy that the edge went on from, by the data directory's name.
+    - Of many, the first; they are kept beside the data when the app comes back.
+  returned: when a device that was lost is told of it
+  type: dict
+  sample: {results: [faces.sqlite]}
+removed:
+  description: Copies that were not used and are gone.
+  returned: when O(step=abandon)
+  type: list
+  elements: str
+  sample: []
 held_seconds:
   description: How long clients waited, in seconds.
   returned: when clients were held
@@ -286,6 +326,8 @@ STEPS = {
     "still_held": handover.still_held,
     "start_beside": handover.start_beside,
     "switch": handover.switch,
+    "keep_ready": handover.keep_ready,
+    "abandon": handover.abandon,
 }
 WAY = {
     "port": {"type": "int", "required": True},
@@ -307,6 +349,9 @@ SPEC = {
         "options": {"name": {"type": "str", "required": True}, "path": {"type": "str", "required": True}},
     },
     "good_tree": {"type": "int", "default": 0},
+    "new_tree": {"type": "int", "default": 0},
+    "lost": {"type": "str", "choices": ["", "device", "edge"], "default": ""},
+    "pause_seconds": {"type": "float", "default": 10.0},
     "ways": {"type": "list", "elements": "dict", "default": [], "options": WAY},
     "doors": {"type": "list", "elements": "str", "default": []},
     "box_sni": {"type": "str", "default": ""},

@@ -25,6 +25,7 @@ author: kraf.edge contributors (@kraf-edge)
 extends_documentation_fragment:
   - kraf.edge.cluster
   - kraf.edge.catalog
+  - kraf.edge.apps
 attributes:
   check_mode:
     description: Changes nothing; returns the steps and the portability report, and fails for what cannot move.
@@ -33,43 +34,11 @@ attributes:
     description: There is no text to compare.
     support: none
 options:
-  apps:
-    description: Apps of the device, as V(pi1/faces) or V(faces). They are moved one after the other.
-    type: list
-    elements: str
-    required: true
   to:
     description: The side that is to own them. An app that is there already stays as it is.
     type: str
     choices: [edge, device]
     required: true
-  volume_size:
-    description:
-      - Size of the volume that holds the data of an app at the edge. It grows, never shrinks.
-      - It has to hold the data twice, since a copy never goes over the last good one.
-    type: str
-    default: 2Gi
-  storage_class:
-    description: Class of a new volume; the cluster's default class if it is not given.
-    type: str
-  lock_timeout:
-    description: How long to wait for another run on the same app, in seconds.
-    type: float
-    default: 60
-  wait_timeout:
-    description: Limit of each wait, in seconds, such as for the image to be pulled.
-    type: float
-    default: 180
-  hold_timeout:
-    description:
-      - Limit of each wait of the device while clients are held, in seconds, such as for the app to answer on its new
-        side. After it the owner is given back.
-    type: float
-    default: 60
-  copy_timeout:
-    description: Limit of each copy of data and of the push of an image, in seconds.
-    type: float
-    default: 3600
   drain_seconds:
     description: How long open connections may go on by themselves before they are cut, in seconds.
     type: float
@@ -78,18 +47,21 @@ options:
     description: After how many seconds the device undoes a move by itself if nobody goes on with it.
     type: int
     default: 120
-  accept:
+  device_lost:
     description:
-      - Properties of the container without which the app may run at the edge, by their names in the portability report.
-      - What cannot be accepted stays refused; RV(apps) and the message say which are which.
-    type: list
-    elements: str
-    default: []
+      - V(accept) says that the device does not run and will not be asked. The edge takes its apps over from the last
+        copy that M(kraf.edge.standby) has verified; what was written since is not part of it. RV(apps) tells its age.
+      - A device that answers is refused. One that comes back finds that the edge has taken over, keeps the app stopped,
+        and leads its clients there; the next run tells it formally, and says which files it wrote in between.
+    type: str
+    choices: ["", accept]
+    default: ""
 requirements:
   - kubernetes (Python package) on the controller
 notes:
   - The app has TCP ports alone, or none, and its data lie in bind mounts or volumes of the container.
 seealso:
+  - module: kraf.edge.standby
   - module: kraf.edge.app
   - module: kraf.edge.placement_info
 """
@@ -109,6 +81,13 @@ EXAMPLES = r"""
     to: edge
     accept: [device /dev/video0]
   become: true
+
+- name: Let the edge take over from a device that is lost
+  kraf.edge.migrate:
+    kubeconfig: ~/.kube/kraf-kraf.conf
+    apps: [faces]
+    to: edge
+    device_lost: accept
 
 - name: See what moving it back would do
   kraf.edge.migrate:
@@ -140,8 +119,9 @@ apps:
       pushed_bytes: 12582912
       pushed_layers: {sent: 2, there: 5}
       requests: 52
+      waits: 14
       steps:
-        - {step: commit, where: cluster, seconds: 0.02, requests: 1}
+        - {step: commit, where: cluster, seconds: 0.02, requests: 1, waits: 0}
   contains:
     app: {description: The app., type: str, returned: always}
     address: {description: Where clients find it., type: str, returned: success}
@@ -150,6 +130,19 @@ apps:
       description: When each part on the device was done, in seconds since its part began.
       type: dict
       returned: when clients were held
+    copy_age_seconds:
+      description: How long ago the copy was verified that the edge went on from.
+      type: float
+      returned: when a device was lost
+    diverged:
+      description:
+        - Files that a device wrote after the edge had taken over, by the data directory's name; the first of many.
+        - They stay where they are, and are kept beside the data once the app comes back.
+      type: dict
+      returned: success
+    lost: {description: The side that is lost and has not been told., type: str, returned: success}
+    removed: {description: What was abandoned., type: list, elements: str, returned: success}
+    standby: {description: What the edge is kept ready with., type: dict, returned: success}
     copied_bytes:
       description: What copies of the data sent over the line, before clients waited (C(first)) and meanwhile (C(held)).
       type: dict
@@ -178,8 +171,12 @@ apps:
       type: dict
       returned: success
     requests: {description: Number of requests to the API server., type: int, returned: success}
+    waits:
+      description: How many of RV(apps[].requests) only looked whether something had come, or kept the lock.
+      type: int
+      returned: success
     steps:
-      description: The steps that were done, with their seconds and requests to the API server.
+      description: The steps that were done, with their seconds, and their requests to the API server and waits.
       type: list
       elements: dict
       returned: success

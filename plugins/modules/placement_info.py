@@ -50,6 +50,11 @@ EXAMPLES = r"""
   kraf.edge.placement_info:
     kubeconfig: ~/.kube/kraf-kraf.conf
     query: "[?owner=='edge'].app"
+
+- name: Apps of devices without a recent copy at the edge
+  kraf.edge.placement_info:
+    kubeconfig: ~/.kube/kraf-kraf.conf
+    query: "[?owner=='device' && (!standby.verified || standby.expired)].join('/', [device, app])"
 """
 
 RETURN = r"""
@@ -63,6 +68,8 @@ placements:
       device: pi1
       device_uid: 6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11
       epoch: 2
+      lost: ""
+      standby: {}
       holder: ops@controller, process 4711 (9f3a1c)
       migrations:
         - {epoch: 2, finished: "2026-11-25T10:00:00Z", held_seconds: 3.3, message: "", result: Done, to: edge}
@@ -74,6 +81,16 @@ placements:
     device: {description: Name of its device., type: str, returned: always}
     device_uid: {description: Uid of its device., type: str, returned: always}
     epoch: {description: Number of the ownership., type: int, returned: always}
+    lost:
+      description: The side that was declared lost when the owner was last changed, and has not been told; else empty.
+      type: str
+      returned: always
+    standby:
+      description:
+        - What the edge is kept ready with for an app of the device, as of M(kraf.edge.standby). C(expired) tells
+          whether it counts as too old. Empty when it is not kept ready.
+      type: dict
+      returned: always
     holder: {description: The run that last took it in hand., type: str, returned: always}
     migrations: {description: "Its changes of owner, the latest first.", type: list, elements: dict, returned: always}
     overlap: {description: Whether it may run on both sides for a moment., type: bool, returned: always}

@@ -68,7 +68,7 @@ def rows(progress: Progress) -> list[Row]:
             Row(f"{name}_failed", move.seen.failed, 0, note=f"of {move.seen.requests} requests"),
             Row(f"{name}_longest_wait_seconds", move.seen.longest_wait_seconds, note=note),
             Row(f"{name}_wait_floor_ratio", move.seen.longest_wait_seconds / limit, 1.5),
-            Row(f"{name}_api_requests", requests(played.output), 60, note="looks while waiting included"),
+            Row(f"{name}_api_requests", requests(played.output), 60, note="without those of waiting"),
         ]
     return [
         *result,

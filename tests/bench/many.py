@@ -27,7 +27,9 @@ LAB = {
     "KRAF_LAB_PREFIX": "10.213.8",
     "KRAF_LAB_HOSTS": ",".join(["control1", "worker1", "worker2", *(f"pi{i + 1}" for i in range(DEVICES))]),
 }
-_TOOK = re.compile(r"(pi[0-9]+/[a-z0-9]+) took ([0-9]+) requests to the API server and ([0-9]+) calls to the device")
+_TOOK = re.compile(
+    r"(pi[0-9]+/[a-z0-9]+) took ([0-9]+) requests to the API server .*? and ([0-9]+) calls to the device"
+)
 
 
 def rows(progress: Progress) -> list[Row]:

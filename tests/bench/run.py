@@ -16,7 +16,7 @@ from collections.abc import Callable
 from tests.demo import access, disk, report
 from tests.demo.progress import Progress
 
-from . import catalog, cluster, idle, large, migrations, throughput, volumes
+from . import catalog, cluster, idle, large, lost, many, migrations, throughput, volumes
 from .rows import Row, table
 
 OUT = access.ROOT / "build" / "bench"
@@ -28,6 +28,8 @@ SECTIONS: dict[str, Callable[[Progress], list[Row]]] = {
     "throughput": throughput.rows,
     "migrations": migrations.rows,
     "large": large.rows,
+    "lost": lost.rows,
+    "many": many.rows,
 }
 ON_A_DISK = ("idle", "throughput")
 

@@ -1,4 +1,4 @@
-.PHONY: faults faults-address faults-removal faults-plays
+.PHONY: faults faults-address faults-removal faults-plays faults-lost
 
 faults: setup ## the play killed before and after each step of a migration, on the lab that is up; FAULTS='--only ... --shard i/n'
 	@python -m tests.faults.run $(FAULTS)
@@ -11,3 +11,6 @@ faults-removal: setup ## a device with a disk and a moved app is taken out and b
 
 faults-plays: setup ## every other playbook killed again and again on its way, from bare hosts and back, on a new lab
 	@python -m tests.faults.plays $(FAULTS)
+
+faults-lost: setup ## a device is lost, the edge takes its apps over, the device comes back; on the lab that is up
+	@python -m tests.faults.lost

@@ -30,6 +30,7 @@ PLACEMENT_COLUMNS = (
     "last move",
     "ended",
     "clients waited",
+    "edge kept ready",
     "why",
     "held by",
 )
@@ -98,9 +99,17 @@ def _placement(row: Row) -> Row:
         "last move": " ".join(part for part in (f"to {last['to']}", last["result"]) if part) if last else "",
         "ended": last.get("finished"),
         "clients waited": f"{held:.1f} s" if held else "",
+        "phase": f"{row['phase']}, {row['lost']} is lost" if row.get("lost") else row["phase"],
+        "edge kept ready": _ready(row.get("standby") or {}),
         "why": printable(last.get("message") or "", 120),
         "held by": "" if row["phase"] == "Settled" else row["holder"],
     }
+
+
+def _ready(known: Row) -> str:
+    if not known:
+        return ""
+    return f"{known['verified']}, too old since {known['expires']}" if known.get("expired") else str(known["verified"])
 
 
 def _volume(row: Row) -> Row:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Callable
 
 from . import watch
@@ -51,6 +52,15 @@ class Cluster:
     def requests(self) -> int:
         """How many requests were sent."""
         return self._link.requests
+
+    @property
+    def waits(self) -> int:
+        """How many of them only looked whether something had come."""
+        return self._link.waits
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Count what this thread sends meanwhile as waiting."""
+        return self._link.waiting()
 
     def identity(self) -> dict[str, str]:
         """What a module returns as ``cluster``."""
@@ -200,7 +210,8 @@ class Cluster:
         Raises:
             WaitTimeout: after ``timeout`` seconds, with conditions, events and the last log lines.
         """
-        return watch.until(self, self._link, kind, name, namespace, ready, timeout)
+        with self.waiting():
+            return watch.until(self, self._link, kind, name, namespace, ready, timeout)
 
     def logs(self, pod: str, namespace: str, container: str = "", tail: int = 20) -> str:
         """The last lines of a container's log; empty when there is none."""

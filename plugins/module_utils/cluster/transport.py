@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -55,6 +57,24 @@ class Transport:
         self._pool = parts().rest.RESTClientObject(configuration).pool_manager
         self.server = str(configuration.host).rstrip("/")
         self.requests = 0
+        self.waits = 0
+        self._local = threading.local()
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Requests of this thread that only look whether something has come are counted as such."""
+        before, self._local.waits = self._waits(), True
+        try:
+            yield
+        finally:
+            self._local.waits = before
+
+    def _waits(self) -> bool:
+        return bool(getattr(self._local, "waits", False))
+
+    def _count(self) -> None:
+        self.requests += 1
+        self.waits += self._waits()
 
     def _headers(self) -> dict[str, str]:
         # auth_settings() renews an expired token where the kubeconfig says how.
@@ -68,7 +88,7 @@ class Transport:
         headers = {**self._headers(), "Accept": "application/json", "User-Agent": "kraf.edge"}
         if body is not None:
             headers["Content-Type"] = content
-        self.requests += 1
+        self._count()
         return self._pool.request(
             method,
             url,
@@ -153,7 +173,7 @@ class Transport:
         """Run a command over the API server's exec endpoint (WebSocket)."""
         stream = require("kubernetes.stream.ws_client")
         url = stream.get_websocket_url(self.server + path, query)
-        self.requests += 1
+        self._count()
         try:
             client = stream.WSClient(self._configuration, url, self._headers(), capture_all=False, binary=True)
         except Exception as error:

@@ -97,10 +97,10 @@ set -eu
 keep=$1 run=$2
 [ "$KRAF_RUN" = "$run" ] || {{ echo "this mover is of run $KRAF_RUN" >&2; exit 3; }}
 for tree in {ROOT}/[0-9]*; do
-  if [ -d "$tree" ] && [ "${{tree##*/}}" != "$keep" ]; then rm -rf "$tree"; fi
+  if [ -d "$tree" ] && [ "${{tree##*/}}" != "$keep" ]; then rm -rf "$tree"; echo "${{tree##*/}}"; fi
 done
 """
-"""Removes all trees but the good one."""
+"""Removes all trees but the good one, and names them."""
 
 _TUPLES = "-printf '%i %s %T@ %C@ %P\\0'"
 REMEMBER = f"""\

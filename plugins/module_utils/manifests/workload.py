@@ -100,7 +100,8 @@ class Workload:
         gate_image: image of the collection's own, for the gate.
         architectures: of the image; a node of any of them can run it.
         epoch: the epoch for whose marker its gate waits.
-        tree: the epoch whose copy of the data it uses.
+        tree: number of the copy of the data that it uses.
+        node: where it had better run, since its image is there; empty is anywhere.
         emulated: the architecture that its node has to emulate instead; empty for none.
     """
 
@@ -112,6 +113,7 @@ class Workload:
     architectures: tuple[str, ...]
     epoch: int
     tree: int
+    node: str = ""
     emulated: str = ""
 
     @property
@@ -256,14 +258,21 @@ def _template(workload: Workload) -> dict[str, Any]:
 
 
 def _nodes(workload: Workload) -> dict[str, Any]:
-    """Which nodes can run the image."""
+    """Which nodes can run the image, and on which of them it had better run."""
     if workload.emulated:
-        return {"nodeSelector": {emulates(workload.emulated): "true"}}
-    if len(workload.architectures) == 1:
-        return {"nodeSelector": {ARCHITECTURE: workload.architectures[0]}}
-    fits = {"key": ARCHITECTURE, "operator": "In", "values": list(workload.architectures)}
-    required = {"nodeSelectorTerms": [{"matchExpressions": [fits]}]}
-    return {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
+        found: dict[str, Any] = {"nodeSelector": {emulates(workload.emulated): "true"}}
+    elif len(workload.architectures) == 1:
+        found = {"nodeSelector": {ARCHITECTURE: workload.architectures[0]}}
+    else:
+        fits = {"key": ARCHITECTURE, "operator": "In", "values": list(workload.architectures)}
+        required = {"nodeSelectorTerms": [{"matchExpressions": [fits]}]}
+        found = {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
+    if workload.node:
+        here = [{"key": "kubernetes.io/hostname", "operator": "In", "values": [workload.node]}]
+        preferred = [{"weight": 100, "preference": {"matchExpressions": here}}]
+        affinity = found.setdefault("affinity", {}).setdefault("nodeAffinity", {})
+        affinity["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
+    return found
 
 
 def _pod_security(process: Process) -> dict[str, Any]:

@@ -79,6 +79,8 @@ def agrees(world: World, owner: str, epoch: int) -> bool:
             return True
     if world.overlap and epoch == world.record_epoch + 1:
         return True
+    if world.lost == DEVICE and owner == EDGE and epoch > world.record_epoch:
+        return True  # a device that was lost when the owner changed has not heard of it
     return epoch == world.record_epoch and owner == world.record_owner
 
 
@@ -109,7 +111,7 @@ CONFIRM = Step(
     BOTH,
     "ask the app through the device's own port; clear up",
     lambda w, r: w.stamp == r.fence,
-    lambda w, r: replace(w, open=False),
+    lambda w, r: replace(w, open=False, lost=""),
 )
 COPY = Step(
     "copy",
@@ -431,6 +433,82 @@ GIVE_BACK_TO_EDGE = Step(
     lambda w, r: replace(w, owner=EDGE, epoch=w.epoch + 1),
 )
 
+# -- standby: the edge is kept ready to take over, while the device owns the app ---------------------------------------
+
+
+def _owns_here(world: World, run: Run) -> bool:
+    return world.owner == DEVICE and world.epoch == run.epoch
+
+
+STANDBY_PREPARE = Step(
+    "prepare",
+    BOTH,
+    "image, volume, mover; what the app runs with, for a day when the device cannot be asked",
+    _owns_here,
+    _nothing,
+    "it is left for the next try",
+)
+STANDBY_COPY = Step(
+    "copy",
+    DEVICE,
+    "copy the data beside the last good copy; if the app writes meanwhile, pause it for the rest; compare",
+    lambda w, r: _fresh(w, r) and w.record_phase == IDLE and w.record_owner == DEVICE and w.record_epoch == r.epoch,
+    lambda w, r: _heard(w, r, incoming=w.device_data),
+    "the copy lies beside the good one and is not used",
+)
+STANDBY_KEEP = Step(
+    "keep",
+    CLUSTER,
+    "the verified copy is the good one from now on",
+    lambda w, r: _owns_here(w, r) and w.stamp == r.fence and w.incoming != -1,
+    lambda w, r: replace(w, edge_data=w.incoming),
+)
+
+# -- the device is lost: the operator says that it does not run, and will not be asked --------------------------------
+
+LOST_PREPARE = Step(
+    "prepare",
+    CLUSTER,
+    "the workload that standby has prepared, behind its gate",
+    _always,
+    lambda w, r: replace(w, workload=r.epoch + 1),
+    "the gated workload is deleted",
+)
+LOST_COMMIT = Step(
+    "commit",
+    CLUSTER,
+    "change owner and epoch of the Placement by compare-and-swap, and note there that the device is lost",
+    lambda w, r: w.stamp == r.fence and _owns_here(w, r) and (w.overlap or w.edge_data != -1),
+    lambda w, r: replace(w, owner=EDGE, epoch=w.epoch + 1, lost=DEVICE),
+)
+LOST_READY = Step(
+    "ready",
+    CLUSTER,
+    "wait until the app is ready",
+    lambda w, r: w.passed and w.pod == r.epoch + 1,
+    _nothing,
+)
+LOST_SETTLE_READY = replace(SETTLE_READY, where=CLUSTER)
+LOST_CLOSE = replace(
+    CONFIRM,
+    where=CLUSTER,
+    does="clear up; the device is told when it is back",
+    effect=lambda w, r: replace(w, open=False),
+)
+
+# -- abandon: what was prepared and is not used ------------------------------------------------------------------------
+
+ABANDON_DEVICE = Step(
+    "abandon", DEVICE, "remove copies beside that were not used; nothing asks the edge any more", _fresh, _heard
+)
+ABANDON_EDGE = Step(
+    "abandon",
+    CLUSTER,
+    "remove what the edge is kept ready with; its copies of the data, if the device owns the app",
+    lambda w, r: w.stamp == r.fence,
+    lambda w, r: replace(w, edge_data=-1) if w.owner == DEVICE else w,
+)
+
 OPENING = (RECOVER, LOCK)
 
 
@@ -470,6 +548,26 @@ def plan(to: str, overlap: bool = False) -> tuple[Step, ...]:
     )
 
 
+def standby() -> tuple[Step, ...]:
+    """The steps that keep the edge ready for a settled app of the device."""
+    return (DESCRIBE, STANDBY_PREPARE, STANDBY_COPY, STANDBY_KEEP, SETTLE_CLOSE)
+
+
+def abandon() -> tuple[Step, ...]:
+    """The steps that remove what was prepared for a settled app."""
+    return (ABANDON_DEVICE, ABANDON_EDGE, SETTLE_CLOSE)
+
+
+def device_lost(owner: str, overlap: bool = False) -> tuple[Step, ...]:
+    """The steps that let an app of a lost device run at the edge, without asking the device anything."""
+    gate: tuple[Step, ...]
+    if owner == EDGE:
+        gate = () if overlap else (SETTLE_MARK,)
+        return (*gate, SETTLE_SCHEDULE, LOST_SETTLE_READY, LOST_CLOSE)
+    gate = () if overlap else (START_EDGE,)
+    return (LOST_PREPARE, LOST_COMMIT, *gate, LOST_READY, LOST_CLOSE)
+
+
 def settle(owner: str, overlap: bool = False) -> tuple[Step, ...]:
     """The steps that bring both sides to what the Placement says."""
     if overlap:
@@ -497,6 +595,7 @@ def settled(world: World) -> bool:
         and world.record_phase == IDLE
         and world.record_epoch == world.epoch
         and not world.armed
+        and not world.lost
         and world.forward == world.owner
         and world.running == world.restart == (not at_edge)
         and world.workload == (world.epoch if at_edge else 0)

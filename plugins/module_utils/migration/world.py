@@ -46,9 +46,11 @@ class World:
         marker_fence: number of the run that wrote the marker; an earlier run cannot write it again.
         device_data: version of the data on the device.
         edge_data: version of the data in the tree that the Placement names.
-        incoming: version of the copy beside; -1 is none.
+        incoming: version of the copy beside, on the side that is being copied to; -1 is none.
         latest: version that clients were last told was stored.
         overlap: whether the app may run on both sides for a moment; it has no data and no gate.
+        lost: side that the operator declared lost when the owner was last changed, until it has been told; empty is
+            none.
     """
 
     owner: str = DEVICE
@@ -74,6 +76,7 @@ class World:
     incoming: int = -1
     latest: int = 0
     overlap: bool = False
+    lost: str = ""
 
 
 @dataclass(frozen=True)

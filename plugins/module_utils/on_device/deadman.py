@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ..core.errors import KrafError
 from . import docker, door, files, forward, placement, units, ways
+from .container import from_inspect
 from .placement import DEVICE, EDGE, IDLE, MOVING, Record
 
 LIBRARY = Path("/usr/local/lib/kraf")
@@ -74,6 +75,23 @@ def start(record: Record) -> bool:
     return docker.start(name)
 
 
+def stop(record: Record) -> None:
+    """The container stopped, and nothing that starts it again; also one that was made since under its name."""
+    for name in dict.fromkeys(filter(None, (record.container_id, record.container))):
+        found = docker.inspect(name)
+        if found is not None:
+            docker.set_restart_policy(name, "no")
+            docker.stop(name, from_inspect(found).stop_timeout)
+
+
+def resume(record: Record) -> Record:
+    """Let a container go on that was paused for the end of a copy."""
+    if not record.paused:
+        return record
+    docker.unpause(record.container_id)
+    return placement.save(replace(record, paused=False))
+
+
 def restore(record: Record) -> Record:
     """Give clients back to the owner: what a hand-over that was not verified has changed so far."""
     if record.to == EDGE:
@@ -104,6 +122,9 @@ def fire(app: str) -> int:
     """What the timer does."""
     with placement.exclusive(app, LOCK_LIMIT):
         record = placement.load(app)
+        if record is not None and record.paused:
+            resume(record)
+            sys.stdout.write(f"{app}: the container was paused for a copy that nobody ended; it goes on\n")
         if record is not None and record.phase == MOVING:
             restore(record)
             sys.stdout.write(f"{app}: the hand-over of epoch {record.epoch} to {record.to} stopped halfway; undone\n")
@@ -126,9 +147,16 @@ def install() -> None:
     parts = PACKAGE.split(".")
     for length in range(1, len(parts)):
         files.write(LIBRARY.joinpath(*parts[:length], "__init__.py"), "")
-    files.write(LIBRARY / "deadman", _SCRIPT.format(library=str(LIBRARY), package=PACKAGE), 0o755)
-    if units.write("kraf-deadman@.service", _SERVICE.format(script=LIBRARY / "deadman")) and units.running():
+    script = install_script("deadman", _SCRIPT)
+    if units.write("kraf-deadman@.service", _SERVICE.format(script=script)) and units.running():
         units.reload_units()
+
+
+def install_script(name: str, text: str) -> Path:
+    """Put a program beside the code that it runs; where it lies."""
+    path = LIBRARY / name
+    files.write(path, text.format(library=str(LIBRARY), package=PACKAGE), 0o755)
+    return path
 
 
 def arm(app: str, seconds: int) -> None:

@@ -98,6 +98,11 @@ def default_runtime() -> str:
     return str((_must("GET", "/info") or {}).get("DefaultRuntime", ""))
 
 
+def root() -> str:
+    """Where Docker keeps what it knows of its containers."""
+    return str((_must("GET", "/info") or {}).get("DockerRootDir") or "/var/lib/docker")
+
+
 def stop(name: str, timeout: int = 10) -> bool:
     """Stop a container, killed after ``timeout`` seconds (LONGEST_STOP for less than 0); False when it did not run."""
     timeout = timeout if timeout >= 0 else LONGEST_STOP
@@ -114,6 +119,20 @@ def start(name: str) -> bool:
     if status in (204, 304):
         return status == 204
     raise _refused(name, "start", status, answer)
+
+
+def pause(name: str) -> None:
+    """Freeze a container's processes where they are; nothing of it ends."""
+    _must("POST", f"/containers/{quote(name, safe='')}/pause")
+
+
+def unpause(name: str) -> bool:
+    """Let a paused container go on; False when there is none that is paused."""
+    found = inspect(name)
+    if found is None or not (found.get("State") or {}).get("Paused"):
+        return False
+    _must("POST", f"/containers/{quote(name, safe='')}/unpause")
+    return True
 
 
 def set_restart_policy(name: str, policy: str, maximum: int = 0) -> None:

@@ -13,6 +13,7 @@ read both sides.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import time
@@ -21,8 +22,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.errors import KrafError
-from . import deadman, docker, door, forward, manifest, placement, tree, ways
-from .container import Container, from_inspect
+from . import deadman, docker, door, forward, manifest, placement, standby, takeover, tree, ways
+from .container import Container
 from .placement import DEVICE, EDGE, IDLE, MOVING, READY, Record
 
 
@@ -40,7 +41,10 @@ class Task:
         box_sni: name of the mover's box at the door; ``rsync_sni`` of its rsync.
         token: shared with the mover.
         data: name and directory of each data directory.
-        good_tree: epoch of the good tree at the edge; 0 is none.
+        good_tree: number of the good tree at the edge; 0 is none.
+        new_tree: number of the tree that a standby's copy makes.
+        lost: side that was declared lost when the owner was last changed, and has not been told.
+        pause_seconds: for how long the app may be paused at most for the end of a standby's copy.
     """
 
     app: str
@@ -54,6 +58,9 @@ class Task:
     token: str = field(default="", repr=False)
     data: tuple[tuple[str, str], ...] = ()
     good_tree: int = 0
+    new_tree: int = 0
+    lost: str = ""
+    pause_seconds: float = 10.0
     overlap: bool = False
     owner: str = ""
     drain_seconds: float = 1.0
@@ -85,6 +92,7 @@ def admit(task: Task) -> Record:
     if record is None:
         first = Record(task.app, DEVICE, 1, fence=task.fence, overlap=task.overlap, data=task.data)
         return placement.save(_as_it_runs(task, first, docker.describe(task.container)))
+    record = deadman.resume(record)
     if record.owner == DEVICE and record.phase == IDLE and task.container:
         record = replace(record, data=task.data or record.data, overlap=task.overlap)
         # Once the edge owns the app, the container has the policy that a run gave it, and the record its owner's.
@@ -100,7 +108,7 @@ def _agreed(task: Task) -> Record:
         KrafError: when they do not.
     """
     record = admit(task)
-    if not placement.agrees(record, task.owner, task.epoch):
+    if not placement.agrees(record, task.owner, task.epoch, task.lost):
         raise mismatch(task, record)
     return record
 
@@ -221,10 +229,71 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         clock.mark("answers")
         ways.release(task.app, to)
         clock.mark("released")
-        record = placement.save(replace(record, owner=to, epoch=task.epoch + 1, phase=IDLE))
+        record = placement.save(replace(record, owner=to, epoch=task.epoch + 1, phase=IDLE, ways=()))
         box.put("answers")
         more = {"cut": drained.cut, "ended": drained.ended, "copied_bytes": copied}
         return _finish(task, record, clock, more)
+
+
+def keep_ready(task: Task) -> dict[str, Any]:
+    """The device's part of a standby: a verified copy at the edge, and something that asks there before the app starts.
+
+    The app goes on meanwhile. Only if it writes is it paused for the rest of the copy, for ``task.pause_seconds`` at
+    most; its clients wait so long.
+    """
+    clock = Clock()
+    with _meeting(task) as box:
+        record = _expect(admit(task), task, DEVICE)
+        found = docker.describe(task.container)
+        ways.ensure(task.app, task.container, task.ways, task.doors)
+        pairs = tree.to_edge(task.data, task.remote, task.new_tree, task.good_tree)
+        seen = {name: manifest.make(folder) for name, folder in task.data}
+        copied = {"first": 0, "held": 0}
+        if pairs:
+            tell = _progress(box, clock)
+            copied["first"] = tree.first(task.app, task.epoch, pairs, task.remote, task.copy_limit, tell).bytes
+        deadman.install()
+        clock.mark("prepared")
+        box.put("prepared")
+        if pairs and not _unchanged(task, pairs, seen):
+            with standby.paused(record, found, task.pause_seconds):
+                clock.mark("held")
+                changes = _changes(task, seen)
+                limit = task.pause_seconds if found.running else task.copy_limit
+                copied["held"] = tree.final(task.app, pairs, task.remote, limit, changes).bytes
+                tree.compare(task.app, pairs, task.remote, limit, changes)
+                seen = {name: manifest.make(folder) for name, folder in task.data}
+            clock.mark("released")
+        standby.remember(task.app, seen)
+        offered = tuple(dataclasses.asdict(one) for one in task.ways)
+        record = placement.save(replace(_as_it_runs(task, record, found), data=task.data, ways=offered))
+        takeover.install()
+        tree.forget(task.app)
+        paused = round(clock.at["released"] - clock.at["held"], 3) if "held" in clock.at else 0.0
+        done = {"changed": True, "record": record.as_json(), "clock": clock.at, "copied_bytes": copied}
+        return {**done, "held_seconds": paused}
+
+
+def _unchanged(task: Task, pairs: Sequence[tree.Pair], seen: Mapping[str, manifest.Manifest]) -> bool:
+    """Whether the first copy holds the data as they were at one moment: nothing was written while it was made."""
+    if not all(manifest.same(folder, seen[name]) for name, folder in task.data):
+        return False
+    try:
+        tree.compare(task.app, pairs, task.remote, task.copy_limit, {name: "" for name, _folder in task.data})
+    except KrafError:
+        return False
+    return True
+
+
+def abandon(task: Task) -> dict[str, Any]:
+    """Nothing is kept ready for the app any more: what a copy left here, and what asks there before it starts."""
+    with placement.exclusive(task.app):
+        record = admit(task)
+        gone = [path for _name, folder in record.data for path in tree.abandon(folder, record.epoch)]
+        standby.forget(task.app)
+        tree.forget(task.app)
+        record = placement.save(replace(record, ways=()))
+        return {"changed": True, "record": record.as_json(), "removed": gone}
 
 
 def _progress(box: door.Box, clock: Clock) -> tree.Tell:
@@ -269,15 +338,6 @@ def start_here(task: Task, record: Record) -> None:
     ways.probe_device(task.app, task.ways, task.limit)
 
 
-def stop_here(record: Record) -> None:
-    """The container stopped, and nothing that starts it again; also one that was made since under its name."""
-    for name in dict.fromkeys(filter(None, (record.container_id, record.container))):
-        found = docker.inspect(name)
-        if found is not None:
-            docker.set_restart_policy(name, "no")
-            docker.stop(name, from_inspect(found).stop_timeout)
-
-
 def _unswap(record: Record) -> None:
     """Take back what ``start_here`` has put in place; what the app wrote meanwhile is kept aside."""
     if record.phase == READY and record.to == DEVICE:
@@ -296,24 +356,32 @@ def settle(task: Task) -> dict[str, Any]:
             start_here(task, record if taken else replace(record, phase=IDLE))
             ways.release(task.app, DEVICE)
         else:
-            stop_here(record)
-            _unswap(record)
+            deadman.stop(record)
+            if not task.lost:
+                _unswap(record)
             ways.ensure(task.app, task.container, task.ways, task.doors)
             if any(one.target == DEVICE for one in forward.members(task.app)):
                 ways.hold(task.app)
             ways.probe_edge(task.ways, task.doors, task.limit)
             ways.release(task.app, EDGE)
-        record = placement.save(replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner))
-        return _finish(task, record, clock, {})
+        # What is kept ready at the edge is of this ownership; the next standby says it anew.
+        mine = record.ways if (record.owner, record.epoch) == (task.owner, task.epoch) else ()
+        record = replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner, ways=mine)
+        return _finish(task, placement.save(record), clock, {})
 
 
 def fence_off(task: Task) -> dict[str, Any]:
     """The edge owns the app, or is to get it back: the container stopped, before anything starts there."""
     with placement.exclusive(task.app):
         record = _agreed(task)
-        stop_here(record)
-        _unswap(record)
-        return {"changed": True, "record": record.as_json()}
+        deadman.stop(record)
+        if not task.lost:
+            _unswap(record)
+            return {"changed": True, "record": record.as_json()}
+        # The edge has gone on from the last copy; what this side wrote after it is in no other place.
+        found = standby.divergence(record)
+        record = placement.save(replace(record, diverged=record.diverged or any(found.values())))
+        return {"changed": True, "record": record.as_json(), "diverged": found}
 
 
 def still_held(task: Task) -> dict[str, Any]:
@@ -325,7 +393,7 @@ def still_held(task: Task) -> dict[str, Any]:
             why = f"its forward leads to {', '.join(released) or 'nowhere'}: clients have spoken to the new side"
             raise KrafError(f"app {task.app}", record.phase, why, "Run the playbook again; it goes on from there")
         if record.to == DEVICE:
-            stop_here(record)
+            deadman.stop(record)
             _unswap(record)
         return {"changed": True, "record": record.as_json()}
 
@@ -353,7 +421,7 @@ def switch(task: Task) -> dict[str, Any]:
             if record.owner == DEVICE:
                 record = _as_it_runs(task, record, docker.describe(task.container))
             record = placement.save(record)
-            stop_here(record)
+            deadman.stop(record)
         else:
             start_here(task, record)
             clock.mark("answers")
@@ -383,9 +451,14 @@ def _finish(task: Task, record: Record, clock: Clock, more: dict[str, Any]) -> d
     clock.mark("confirmed")
     deadman.clear(task.app)
     tree.forget(task.app)
+    if record.diverged and record.owner == DEVICE:
+        for _name, folder in record.data:
+            tree.set_aside(folder, record.epoch)
+        record = placement.save(replace(record, diverged=False))
     for _name, folder in record.data:
         tree.purge(folder, record.epoch)
     held = round(clock.at["released"] - clock.at["held"], 3) if "released" in clock.at and "held" in clock.at else 0.0
     aside = [tree.beside(folder, record.epoch - 1) for _name, folder in record.data]
+    aside += [path for _name, folder in record.data for path in tree.set_asides(folder)]
     more = {**more, "aside": [path for path in aside if os.path.exists(path)]}
     return {"changed": True, "record": record.as_json(), "clock": clock.at, "held_seconds": held, **more}

@@ -9,6 +9,7 @@ What is there is found by looking, not remembered, so that a run which was kille
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from dataclasses import dataclass
@@ -18,7 +19,15 @@ from ..core.errors import KrafError
 from . import redirect, units
 from .run import run
 
-LEFT = ("etc/kraf", "run/kraf", "var/lib/kraf/placements", "var/lib/kraf/deadman", "usr/local/lib/kraf")
+LEFT = (
+    "etc/kraf",
+    "run/kraf",
+    "var/lib/kraf/placements",
+    "var/lib/kraf/deadman",
+    "var/lib/kraf/standby",
+    "var/lib/kraf/takeover.json",
+    "usr/local/lib/kraf",
+)
 SECRETS = "etc/davfs2/secrets"
 # A forward listens on the device itself, so what is mounted from there is ours.
 _LOOPBACK = re.compile(r"https?://(127\.[0-9.]+|localhost|\[::1\])[:/]")
@@ -52,7 +61,7 @@ def look(root: Path = Path("/")) -> Found:
     """Find what there is below a root, which is another one for tests only."""
     mounts = _mounted(root)
     folder = root / "etc/systemd/system"
-    ours = sorted(folder.glob("kraf-*"))
+    ours = [*sorted(folder.glob("kraf-*")), *sorted(folder.glob("docker.service.d/kraf-takeover.conf"))]
     sources = set(mounts)
     for unit in sorted(folder.glob("*.mount")):
         text = unit.read_text(encoding="utf-8", errors="replace")
@@ -114,6 +123,9 @@ def leave(found: Found, limit: float, root: Path = Path("/")) -> None:
         else:
             path.unlink(missing_ok=True)
     _forget(root / SECRETS, found.secrets)
+    for folder in {path.parent for path in found.units if path.parent.suffix == ".d"}:
+        with contextlib.suppress(OSError):  # another's drop-in lies there, too
+            folder.rmdir()
     if found.units:
         units.reload_units()
 

@@ -16,9 +16,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import tree
 
@@ -71,6 +72,31 @@ def changed(folder: str, before: Manifest) -> list[bytes] | None:
     again = [path for path, entry in now.files.items() if entry != before.files.get(path) or entry[3] >= racy]
     kept = sum(entry[1] for entry in now.files.values()) - sum(now.files[path][1] for path in again)
     return again if kept >= SMALL else None
+
+
+def differences(folder: str, before: Manifest) -> list[bytes]:
+    """Regular files that were written, made or removed since; those that nobody can tell of count as written."""
+    now = make(folder)
+    racy = before.moment - TICK_NS
+    found = [path for path, entry in now.files.items() if entry != before.files.get(path) or entry[3] >= racy]
+    return sorted({*found, *(before.files.keys() - now.files.keys())})
+
+
+def same(folder: str, before: Manifest) -> bool:
+    """Whether nothing was written since, as far as the file system tells."""
+    return before.trusted and not differences(folder, before)
+
+
+def as_json(manifest: Manifest) -> dict[str, object]:
+    """To be kept in a file; names are bytes, which JSON has not."""
+    files = [[os.fsdecode(path), *entry] for path, entry in sorted(manifest.files.items())]
+    return {"moment": manifest.moment, "trusted": manifest.trusted, "files": files}
+
+
+def from_json(found: Mapping[str, Any]) -> Manifest:
+    """What ``as_json`` has made."""
+    files = {os.fsencode(path): (inode, size, mtime, ctime) for path, inode, size, mtime, ctime in found["files"]}
+    return Manifest(found["moment"], files, found["trusted"])
 
 
 def _files(folder: bytes, below: bytes = b"") -> Iterator[tuple[bytes, Tuple]]:

@@ -14,7 +14,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,9 @@ class Record:
         overlap: whether the app may run on both sides for a moment.
         container: its name and id, and how it was started: ``restart_policy``, ``restart_maximum``.
         data: name and directory of each of its data directories.
+        ways: its ports as the edge would serve them, while the edge is kept ready to take over; the guard asks there.
+        paused: whether its container is paused for the end of a copy.
+        diverged: whether the device ran it after the edge had taken over; its data of then are kept for good.
     """
 
     app: str
@@ -57,10 +60,13 @@ class Record:
     restart_policy: str = ""
     restart_maximum: int = 0
     data: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+    ways: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
+    paused: bool = False
+    diverged: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """As its file holds it."""
-        return {**vars(self), "data": [list(one) for one in self.data]}
+        return {**vars(self), "data": [list(one) for one in self.data], "ways": [dict(one) for one in self.ways]}
 
 
 def path(app: str) -> Path:
@@ -75,6 +81,7 @@ def load(app: str) -> Record | None:
         return None
     known = {key: value for key, value in found.items() if key in Record.__dataclass_fields__}
     known["data"] = tuple((str(name), str(folder)) for name, folder in known.get("data") or ())
+    known["ways"] = tuple(dict(one) for one in known.get("ways") or ())
     return Record(**known)
 
 
@@ -84,8 +91,10 @@ def save(record: Record) -> Record:
     return record
 
 
-def agrees(record: Record, owner: str, epoch: int) -> bool:
+def agrees(record: Record, owner: str, epoch: int, lost: str = "") -> bool:
     """Whether the record can belong to a Placement of this owner and epoch: the rule of the protocol's table."""
+    if lost == DEVICE and owner == EDGE and epoch > record.epoch:
+        return True
     if record.phase == READY:
         committed = epoch == record.epoch + 1 and owner == record.to
         given_back = epoch == record.epoch + 2 and owner == record.owner

@@ -212,6 +212,28 @@ def swap(folder: str, epoch: int) -> None:
         os.close(descriptor)
 
 
+def set_aside(folder: str, epoch: int) -> None:
+    """Keep for good what the epoch's copy has replaced: the device wrote it after the edge had taken over."""
+    old, new = Path(kept(folder, epoch)), Path(f"{folder}.kraf-lost-{epoch}")
+    if old.exists() and not new.exists():
+        os.rename(old, new)
+
+
+def set_asides(folder: str) -> list[str]:
+    """The trees that are kept for good; their owner removes them."""
+    mark = f"{Path(folder).name}.kraf-lost-"
+    return sorted(str(path) for path in Path(folder).parent.iterdir() if path.name.startswith(mark))
+
+
+def abandon(folder: str, epoch: int) -> list[str]:
+    """Remove the copy beside that a move to this device left and did not use; what was removed."""
+    left = Path(beside(folder, epoch + 1))
+    if not left.exists():
+        return []
+    shutil.rmtree(left)
+    return [str(left)]
+
+
 def durable(folder: str) -> None:
     """Write what the kernel still holds of the file system below the folder."""
     result = run(["sync", "-f", folder], 120)

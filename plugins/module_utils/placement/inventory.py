@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
+from ..catalog.records import TIME
 from ..cluster.client import Cluster
 from ..cluster.kinds import MIGRATION, PLACEMENT
 from ..core import names
@@ -38,10 +40,20 @@ def _row(item: Mapping[str, Any], moves: list[dict[str, Any]]) -> dict[str, Any]
         "owner": spec["owner"],
         "epoch": spec["epoch"],
         "overlap": bool(spec.get("overlap")),
+        "lost": spec.get("lost") or "",
+        "standby": _standby(spec, status),
         "phase": status.get("phase") or "Settled",
         "holder": status.get("holder") or "",
         "migrations": sorted(moves, key=lambda move: -move["epoch"]),
     }
+
+
+def _standby(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
+    """What the edge is kept ready with, and whether it counts as too old."""
+    known = status.get("standby") or {}
+    if not known or known.get("epoch") != spec["epoch"]:
+        return {}
+    return {**known, "expired": datetime.now(timezone.utc).strftime(TIME) > str(known.get("expires") or "")}
 
 
 def _move(item: Mapping[str, Any]) -> dict[str, Any]:

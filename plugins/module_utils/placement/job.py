@@ -37,6 +37,8 @@ class Limits:
     deadman: int = 120
     volume_bytes: int = 2 * 2**30
     storage_class: str = ""
+    pause: float = 10.0
+    keep: float = 7 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,10 @@ class Job:
         report: portability of what runs.
         accept: properties whose refusal the operator accepts.
         say: tells a person how far the run is.
+        new_tree: number of the tree that a standby's copy makes.
+        diverged: what a device wrote after the edge had taken over, by the data directory's name.
+        was_ready: whether the edge was kept ready when the run began.
+        removed: what was abandoned.
         data_bytes: that the app's data take on the owner's side; ``copied`` were sent before and while clients wait.
         pushed_bytes: of layers that the device sent to the image registry, ``pushed_layers`` how many of them.
     """
@@ -162,6 +168,10 @@ class Job:
     held_seconds: float = 0.0
     pushed_bytes: int = 0
     pushed_layers: dict[str, int] = field(default_factory=dict)
+    new_tree: int = 0
+    diverged: dict[str, list[str]] = field(default_factory=dict)
+    was_ready: bool = False
+    removed: list[str] = field(default_factory=list)
 
     @property
     def placed(self) -> Placement:
@@ -206,6 +216,9 @@ class Job:
             fence=self.run,
             data=[{"name": name, "path": folder} for name, folder in sorted(folders.items())],
             good_tree=self.tree,
+            new_tree=self.new_tree,
+            lost=self.placed.lost or None,
+            pause_seconds=self.limits.pause,
             ways=[self._way(port, service) for port in app.ports],
             doors=list(self.site.doors),
             box_sni=names.door_name(mover_manifest.BOX_PORT, mover, app.device),

@@ -11,6 +11,7 @@ every later holder exceeds. Rules: https://kubernetes.io/docs/concepts/architect
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
@@ -77,7 +78,8 @@ class Lease:
         end = time.monotonic() + limit
         seen, since = "", time.monotonic()
         while True:
-            found = self._cluster.get(LEASE, *self._place)
+            with self._cluster.waiting() if self.waited else contextlib.nullcontext():
+                found = self._cluster.get(LEASE, *self._place)
             if found is None:
                 if self._take(None):
                     break
@@ -164,7 +166,8 @@ class Lease:
     def _renew(self) -> None:
         while not self.lost and not self._ended.wait(self._seconds / 3):
             try:
-                self._renewed()
+                with self._cluster.waiting():
+                    self._renewed()
             except ClusterError:
                 # An API server that is away for a moment: the Lease is lost only when it has lapsed.
                 self.lost = _now() - self._alive >= self._seconds

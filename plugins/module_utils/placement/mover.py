@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from typing import Any, Callable
@@ -95,6 +96,11 @@ class MoverPod:
             raise ClusterError("mover at the edge", self.mover.name, why, "Run it again")
         return "running" in state
 
+    def node(self) -> str:
+        """The node that it runs on, which has the app's image."""
+        found = self._cluster.get(POD, self.mover.name, self.mover.namespace) or {}
+        return str(found.get("spec", {}).get("nodeName") or "")
+
     def withdraw(self) -> None:
         """Remove what is still this run's: another run is at work, and its mover stays."""
         for kind in (POD, CONFIG_MAP, SECRET):
@@ -132,7 +138,9 @@ class MoverPod:
         end = time.monotonic() + limit
         while True:
             ticks = int(min(SLICE, max(0.02, end - time.monotonic())) * 50)
-            rc, found = self._run("sh", "-c", _TALK, "box", put, "", str(ticks), name, "failed", expected=(0, 4))
+            # Who leaves a file does something; who only asks for one waits.
+            with contextlib.nullcontext() if put else self._cluster.waiting():
+                rc, found = self._run("sh", "-c", _TALK, "box", put, "", str(ticks), name, "failed", expected=(0, 4))
             put = ""
             there, _newline, content = found.partition("\n") if rc == 0 else ("", "", found)
             if not there and content and told is not None:
@@ -171,9 +179,10 @@ class MoverPod:
         script = f'{CHANGED}set -- stopped "$text" 0\n{_TALK}'
         self._run("sh", "-c", script, "changed", str(tree))
 
-    def purge(self, keep: int) -> None:
-        """Remove all trees but one."""
-        self._run("sh", "-c", PURGE, "purge", str(keep), str(self.mover.run))
+    def purge(self, keep: int) -> list[str]:
+        """Remove all trees but one; which were removed."""
+        _rc, found = self._run("sh", "-c", PURGE, "purge", str(keep), str(self.mover.run))
+        return found.split()
 
     def _run(self, *argv: str, expected: Sequence[int] = (0,)) -> tuple[int, str]:
         found = self._cluster.exec(self.mover.name, self.mover.namespace, argv, CONTAINER)

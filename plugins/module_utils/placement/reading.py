@@ -54,6 +54,7 @@ def world(placement: Placement | None, seen: Seen, look: Mapping[str, Any], over
         pod=seen.pod,
         passed=seen.passed,
         overlap=overlap,
+        lost=said.lost,
     )
 
 

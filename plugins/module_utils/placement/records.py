@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
@@ -34,6 +34,8 @@ class Placement:
         tree: epoch of the good copy at the edge; 0 is none.
         run: number of the run that last took the app in hand.
         open: whether a run began something that none has brought to its end.
+        lost: the side that was declared lost when the owner was last changed, and has not been told; empty is none.
+        standby: what the edge is kept ready with; empty is nothing.
         version: resourceVersion; a write on any other one is refused.
     """
 
@@ -42,6 +44,8 @@ class Placement:
     tree: int = 0
     run: int = 0
     open: bool = False
+    lost: str = ""
+    standby: Mapping[str, Any] = field(default_factory=dict)
     version: str = ""
 
 
@@ -98,13 +102,23 @@ class Records:
             raise KrafError(f"app {self._app}", None, why, "Nothing was changed; see what that run did")
         return self._patch(placement, {"status": {"phase": MOVING, "run": run, "holder": holder}})
 
-    def commit(self, placement: Placement, owner: str, tree: int) -> Placement:
-        """Change the owner: the one write that decides."""
-        return self._patch(placement, {"spec": {"owner": owner, "epoch": placement.epoch + 1, "tree": tree}})
+    def commit(self, placement: Placement, owner: str, tree: int, lost: str = "") -> Placement:
+        """Change the owner: the one write that decides. What was kept ready for the owner before is worth nothing."""
+        spec = {"owner": owner, "epoch": placement.epoch + 1, "tree": tree, "lost": lost or None}
+        return self._patch(placement, {"spec": spec, "status": {"standby": None}})
 
-    def close(self, placement: Placement) -> Placement:
-        """Nothing is left to be done."""
-        return self._patch(placement, {"status": {"phase": SETTLED}})
+    def keep(self, placement: Placement, tree: int, standby: Mapping[str, Any]) -> Placement:
+        """Name a verified copy as the good one, and what it is ready with."""
+        return self._patch(placement, {"spec": {"tree": tree}, "status": {"standby": dict(standby)}})
+
+    def forget(self, placement: Placement, tree: int) -> Placement:
+        """Nothing is kept ready any more; of the copies at the edge only this one is left, 0 is none."""
+        return self._patch(placement, {"spec": {"tree": tree}, "status": {"standby": None}})
+
+    def close(self, placement: Placement, told: bool = True) -> Placement:
+        """Nothing is left to be done; but a lost side that is still away is yet to be told."""
+        spec = {"spec": {"lost": None}} if placement.lost and told else {}
+        return self._patch(placement, {**spec, "status": {"phase": SETTLED}})
 
     def _patch(self, placement: Placement, body: dict[str, Any]) -> Placement:
         body["metadata"] = {"resourceVersion": placement.version}
@@ -150,6 +164,8 @@ def _placement(found: Mapping[str, Any]) -> Placement:
         tree=int(spec.get("tree") or 0),
         run=int(status.get("run") or 0),
         open=status.get("phase") == MOVING,
+        lost=str(spec.get("lost") or ""),
+        standby=dict(status.get("standby") or {}),
         version=str(found["metadata"]["resourceVersion"]),
     )
 

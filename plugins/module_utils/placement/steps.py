@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any, Callable
 
+from ..catalog.records import TIME
+from ..cluster.converge import converge
+from ..cluster.kinds import PERSISTENT_VOLUME_CLAIM, SECRET
 from ..core import names, sizes
 from ..core.errors import KrafError
+from ..manifests import standby
 from ..manifests.mover import Mover
 from ..manifests.volume import Volume
 from ..manifests.workload import Workload
@@ -30,6 +35,10 @@ from .records import Records
 
 SLACK = 32 * 2**20
 """Bytes that a volume needs beside the data: its file system's own, and what the app writes meanwhile."""
+
+
+STANDBY_TREES = 10**9
+"""Copies of a standby are numbered from here on by their run, those of moves by their epoch."""
 
 
 def progress(text: str, total: int) -> str:
@@ -78,6 +87,11 @@ class Steps:
             table.START_DEVICE: lambda: self._await("answers", put="committed"),
             table.RELEASE_DEVICE: self.join,
             table.CONFIRM: self.confirm,
+            table.STANDBY_PREPARE: self.standby_prepare,
+            table.STANDBY_COPY: self.join,
+            table.STANDBY_KEEP: self.standby_keep,
+            table.ABANDON_DEVICE: self.abandon_device,
+            table.ABANDON_EDGE: self.abandon_edge,
             table.PLACE: self.place,
             table.OVER_START_EDGE: self.over_start_edge,
             table.OVER_READY_EDGE: lambda: self.edge.ready(self.job.epoch + 1, self.job.limits.wait),
@@ -167,7 +181,7 @@ class Steps:
         self.volume()
         self.edge.place(self.workload(epoch, epoch), job.seen.workload, job.limits.wait)
         node = self.edge.scheduled(epoch, job.limits.wait)
-        self._start_mover(node, self.job.image)
+        self.start_mover(node, self.job.image)
         self.edge.gated(epoch, job.limits.wait)
         job.data_bytes = sum(int(one["bytes"]) for one in (job.found.get("data") or {}).values())
         self._begin("move_to_edge")
@@ -175,7 +189,7 @@ class Steps:
     def prepare_device(self) -> None:
         """The same on the way back."""
         job = self.job
-        mover = self._start_mover(job.seen.node, "")
+        mover = self.start_mover(job.seen.node)
         if job.app.data:
             job.data_bytes = mover.bytes_of(job.tree)
             self._room_on_device(job.data_bytes)
@@ -195,7 +209,8 @@ class Steps:
         job.background = Background(lambda: job.on_device(step))
         self._await("prepared", limit=job.limits.copy, told=lambda text: job.say(progress(text, job.data_bytes)))
 
-    def _start_mover(self, node: str, app_image: str) -> MoverPod:
+    def start_mover(self, node: str, app_image: str = "") -> MoverPod:
+        """The run's mover, on a node if one is named; with the app's image there before it is needed."""
         job = self.job
         if self.mover is not None:
             return self.mover
@@ -258,7 +273,7 @@ class Steps:
             choice.architectures,
             epoch,
             tree,
-            choice.emulated,
+            emulated=choice.emulated,
         )
 
     def _choice(self) -> image.Choice:
@@ -304,6 +319,7 @@ class Steps:
         self.job.look = {**self.job.look, "record": result.get("record") or self.job.look.get("record")}
         self.job.clock = dict(result.get("clock") or self.job.clock)
         self.job.copied = dict(result.get("copied_bytes") or self.job.copied)
+        self.job.diverged = dict(result.get("diverged") or self.job.diverged)
         self.job.held_seconds = float(result.get("held_seconds") or self.job.held_seconds)
 
     def _await(self, name: str, put: str = "", limit: float = 0, told: Callable[[str], None] | None = None) -> None:
@@ -336,6 +352,53 @@ class Steps:
         epoch = self.job.epoch + 1
         self.edge.place(self.workload(epoch, 0), self.job.seen.workload, self.job.limits.wait)
 
+    # -- standby ----------------------------------------------------------------------------------------------------
+
+    def standby_prepare(self) -> None:
+        """All that the edge needs to take over, and the first copy; the app goes on."""
+        job = self.job
+        self.volume()
+        if job.app.data:
+            job.new_tree = STANDBY_TREES + job.run
+        workload = self.workload(job.epoch + 1, job.new_tree)
+        self.start_mover("" if job.app.data else str(job.placed.standby.get("node") or ""), workload.image)
+        job.data_bytes = sum(int(one["bytes"]) for one in (job.found.get("data") or {}).values())
+        self._begin("keep_ready")
+
+    def standby_keep(self) -> None:
+        """The verified copy is the good one, and what would run with it is known."""
+        job = self.job
+        node = self.mover.node() if self.mover is not None else ""
+        workload = replace(self.workload(job.epoch + 1, job.new_tree), node="" if job.app.data else node)
+        converge(job.cluster, [standby.secret(workload)], False)
+        now = datetime.now(timezone.utc)
+        known = {"epoch": job.epoch, "node": node, "image": workload.image, "bytes": job.data_bytes}
+        times = {"verified": now.strftime(TIME), "expires": (now + timedelta(seconds=job.limits.keep)).strftime(TIME)}
+        job.placement = self.records.keep(job.placed, job.new_tree, {**known, **times})
+        if self.mover is not None and job.app.data:
+            self.mover.purge(job.new_tree)
+
+    def abandon_device(self) -> None:
+        """Copies on the device that were not used."""
+        self.job.removed += self.job.on_device("abandon").get("removed") or []
+
+    def abandon_edge(self) -> None:
+        """What the edge is kept ready with, and copies that are not the owner's."""
+        job = self.job
+        place = standby.secret_name(job.app.name), self.records.namespace
+        if job.cluster.get(SECRET, *place) is not None:
+            job.cluster.delete(SECRET, *place)
+            job.removed.append(f"Secret {place[0]}")
+        good = job.placed.tree if job.placed.owner == EDGE else 0
+        if (
+            job.app.data
+            and job.cluster.get(PERSISTENT_VOLUME_CLAIM, names.workload(job.app.name), self.records.namespace)
+            is not None
+        ):
+            job.removed += [f"copy {tree} on the volume" for tree in self.start_mover(job.seen.node).purge(good)]
+        if job.placed.standby or job.placed.tree != good:
+            job.placement = self.records.forget(job.placed, good)
+
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def confirm(self) -> None:
@@ -344,20 +407,23 @@ class Steps:
             self.mover.purge(self.job.placed.tree)
         self.close()
 
-    def close(self) -> None:
-        """Clear up and say so."""
+    def close(self, told: bool = True) -> None:
+        """Clear up and say so; a device that is lost has not been told."""
         if self.job.placed.owner == DEVICE:
             self.edge.clear()
+        if self.job.was_ready and not self.job.placed.standby and told:
+            # It was for an ownership that is over.
+            self.job.cluster.delete(SECRET, standby.secret_name(self.job.app.name), self.records.namespace)
         movers.remove(self.job.cluster, self.job.device.name, self.job.app.name)
         self.mover = None
-        self.job.placement = self.records.close(self.job.placed)
+        self.job.placement = self.records.close(self.job.placed, told)
 
     # -- settle -----------------------------------------------------------------------------------------------------
 
     def settle_mark(self) -> None:
         """The marker of the owner's epoch."""
         if self.job.app.data:
-            self._start_mover(self.job.seen.node, "").mark(self.job.epoch)
+            self.start_mover(self.job.seen.node).mark(self.job.epoch)
         else:
             self.edge.open_gate(self.job.epoch, self.job.run, there=False)
 

@@ -22,6 +22,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         if row.get("changed") and row.get("device_calls"):
             found += ["", f"{row['app']} took {_cost(row)}"]
+        found += _standing(row)
         if row.get("failed"):
             found += ["", f"{row['app']} was not moved: {printable(row['msg'], 2000)}"]
         if row.get("plan"):
@@ -34,18 +35,44 @@ def lines(rows: Sequence[Row]) -> list[str]:
     return found
 
 
+def _standing(row: Row) -> list[str]:
+    """What is prepared, and what a device that was lost has left."""
+    found = []
+    known = row.get("standby") or {}
+    if known:
+        size = f", {human(int(known['bytes']))} of data" if known.get("bytes") else ""
+        found += ["", f"{row['app']}: the edge is ready to take over since {known['verified']}{size}"]
+    if row.get("copy_age_seconds") is not None:
+        found += ["", f"{row['app']}: the edge went on from a copy verified {row['copy_age_seconds']:.0f} s before"]
+    for name, paths in sorted((row.get("diverged") or {}).items()):
+        listed = ", ".join(printable(path, 200) for path in paths)
+        since = "after the copy that the edge went on from"
+        found += ["", f"{row['app']}: the device wrote to {name} {since}: {listed or 'nothing'}"]
+    if row.get("removed"):
+        found += ["", f"{row['app']}: removed {', '.join(printable(one, 200) for one in row['removed'])}"]
+    return found
+
+
 def _move(row: Row) -> Row:
     held = row.get("held_seconds") or 0
     changed = (
-        "failed" if row.get("failed") else "would move" if row.get("plan") else "moved" if row["changed"] else "no"
+        "failed" if row.get("failed") else "would move" if row.get("plan") else _done(row) if row["changed"] else "no"
     )
     return {**row, "changed": changed, "held": f"{held:.2f} s" if held else ""}
+
+
+def _done(row: Row) -> str:
+    if row.get("removed"):
+        return "cleared"
+    return "prepared" if row.get("standby") and row["owner"] == "device" else "moved"
 
 
 def _cost(row: Row) -> str:
     """What the move sent."""
     copied = row.get("copied_bytes") or {}
-    text = f"{row['requests']} requests to the API server and {row['device_calls']} calls to the device"
+    waits = int(row.get("waits") or 0)
+    asked = f"{row['requests'] - waits} requests to the API server ({waits} more while it waited)"
+    text = f"{asked} and {row['device_calls']} calls to the device"
     if copied:
         first, held = (human(int(copied.get(key, 0))) for key in ("first", "held"))
         text += f"; its data {first} over the line before, and {held} while clients waited"

@@ -86,6 +86,7 @@ class Walk:
             state = self._world()
             reading.check(job.app.key, job.placement, state, job.seen)
             job.epoch, job.tree = job.placed.epoch, job.placed.tree
+            job.was_ready = job.was_ready or bool(job.placed.standby or job.placed.lost)
         return state
 
     def _world(self) -> World:
@@ -110,11 +111,7 @@ class Walk:
 
     def _move(self) -> dict[str, Any]:
         job = self.job
-        # The stamp has opened it; what counts is whether an earlier run left anything.
-        state = replace(self._world(), open=self._left)
-        changed = not table.settled(state)
-        if changed:
-            self._settle(state)
+        changed = self._settle_first()
         if job.placed.owner == job.to:
             if not changed:
                 job.placement = self.records.close(job.placed)
@@ -131,9 +128,31 @@ class Walk:
         self.records.note(job.placed.epoch, result=DONE, heldSeconds=job.held_seconds, image=job.image)
         return self._report(changed=True)
 
+    def _settle_first(self) -> bool:
+        """Bring what an earlier run left to its end; whether there was anything."""
+        # The stamp has opened it; what counts is what was there before.
+        state = replace(self._world(), open=self._left)
+        if table.settled(state):
+            return False
+        self._settle(state)
+        return True
+
     def _settle(self, state: World) -> None:
+        lost = self.job.placed.lost
         self._walk(table.settle(state.owner, self.job.app.overlap))
+        if lost:
+            self._tell_divergence()
         self._recover(fresh=False)
+
+    def _tell_divergence(self) -> None:
+        """A device that was lost is back: what it wrote after the edge had taken over."""
+        job = self.job
+        files = [f"{name}: {', '.join(paths)}" for name, paths in sorted(job.diverged.items()) if paths]
+        text = "the device is back, its container stays stopped"
+        if files:
+            text += f"; there it wrote after the copy that the edge went on from: {'; '.join(files)}"
+        self._say(text)
+        self.records.note(job.epoch, message=text)
 
     def _walk(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -143,10 +162,12 @@ class Walk:
 
     @contextlib.contextmanager
     def _timed(self, step: Step, told: bool = True) -> Iterator[None]:
-        begin, before = time.monotonic(), self.job.cluster.requests
+        cluster = self.job.cluster
+        begin, requests, waits = time.monotonic(), cluster.requests, cluster.waits
         yield
-        seconds, requests = round(time.monotonic() - begin, 3), self.job.cluster.requests - before
-        self.done.append({"step": step.name, "where": step.where, "seconds": seconds, "requests": requests})
+        seconds = round(time.monotonic() - begin, 3)
+        counted = {"requests": cluster.requests - requests, "waits": cluster.waits - waits}
+        self.done.append({"step": step.name, "where": step.where, "seconds": seconds, **counted})
         if told:
             self._say(f"{step.name:<10} {seconds:7.2f} s  {step.does}")
 
@@ -203,7 +224,10 @@ class Walk:
             "clock": job.clock,
             "steps": self.done,
             "portability": job.report,
-            "requests": job.cluster.requests,
+            "standby": dict(job.placed.standby),
+            "lost": job.placed.lost,
+            "diverged": job.diverged,
+            "removed": job.removed,
         }
         if plan is not None:
             report["plan"] = plan

@@ -92,7 +92,7 @@ processes = st.builds(
 def test_whatever_the_catalog_takes_kubernetes_takes(
     server: Cluster, app: App, process: Process, epoch: int, tree: int
 ) -> None:
-    wanted = Workload(app, UID, process, DIGEST, EDGE, "arm64", epoch, tree)
+    wanted = Workload(app, UID, process, DIGEST, EDGE, ("arm64",), epoch, tree)
     accepted(server, workload.objects(wanted))
     accepted(server, [workload.fence(app, UID, epoch, 7)])
     one = mover.Mover(DEVICE, UID, app.name, epoch, 7, EDGE, "token", DIGEST, "worker1", bool(app.data))
@@ -145,7 +145,7 @@ def test_app_that_may_overlap_waits_for_nothing(server: Cluster) -> None:
 def test_img_01_the_pod_may_run_on_nodes_that_can_run_its_image_and_on_no_other(
     server: Cluster, architectures: tuple[str, ...], emulated: str, runs_on: list[str]
 ) -> None:
-    one = Workload(APP, UID, PROCESS, DIGEST, EDGE, architectures, 3, 3, emulated)
+    one = Workload(APP, UID, PROCESS, DIGEST, EDGE, architectures, 3, 3, emulated=emulated)
     spec = accepted(server, workload.objects(one))[2]["spec"]["template"]["spec"]
     nodes = {
         "amd64": {"kubernetes.io/arch": "amd64"},

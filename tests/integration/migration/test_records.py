@@ -19,6 +19,14 @@ from ansible_collections.kraf.edge.plugins.module_utils.placement.records import
 from tests.integration.apiserver import ApiServer
 
 UID = "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11"
+STANDBY = {
+    "epoch": 1,
+    "node": "worker1",
+    "image": "registry.example/faces@sha256:1",
+    "bytes": 4096,
+    "verified": "2026-01-01T00:00:00Z",
+    "expires": "2999-01-01T00:00:00Z",
+}
 FILES = Path(__file__).parents[3] / "roles/crds/files"
 
 
@@ -102,3 +110,32 @@ def test_a_reason_that_is_too_long_is_cut_rather_than_refused(records: Records, 
     found = cluster.get(MIGRATION, "faces-2", f"kraf-{device}")
     assert found is not None
     assert len(found["status"]["message"]) == 4000
+
+
+def test_a_lost_side_is_named_until_it_was_told(records: Records) -> None:
+    ready = records.keep(records.stamp(records.create(False), 1, "ann"), 7, STANDBY)
+    assert (ready.owner, ready.tree, ready.standby["node"]) == ("device", 7, "worker1")
+    committed = records.commit(ready, "edge", 7, lost="device")
+    assert (committed.owner, committed.epoch, committed.lost, committed.standby) == ("edge", 2, "device", {})
+    assert records.close(committed, told=False).lost == "device"
+    found = records.read()
+    assert found is not None
+    assert records.close(found).lost == ""
+
+
+def test_what_is_kept_ready_is_listed_until_it_is_forgotten(records: Records, cluster: Cluster, device: str) -> None:
+    ready = records.keep(records.create(False), 7, STANDBY)
+    assert inventory.placements(cluster, device)[0]["standby"] == {**STANDBY, "expired": False}
+    records.forget(ready, 0)
+    row = inventory.placements(cluster, device)[0]
+    assert (row["standby"], row["lost"]) == ({}, "")
+
+
+def test_a_copy_that_is_too_old_is_listed_as_such(records: Records, cluster: Cluster, device: str) -> None:
+    records.keep(records.create(False), 7, {**STANDBY, "expires": "2026-01-02T00:00:00Z"})
+    assert inventory.placements(cluster, device)[0]["standby"]["expired"]
+
+
+def test_a_copy_of_an_earlier_ownership_is_worth_nothing(records: Records, cluster: Cluster, device: str) -> None:
+    records.keep(records.create(False), 7, {**STANDBY, "epoch": 3})
+    assert inventory.placements(cluster, device)[0]["standby"] == {}

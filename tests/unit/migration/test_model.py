@@ -36,15 +36,24 @@ class Operator:
     tries: int = 0
 
 
+LOST, STANDBY = "lost", "standby"
+"""What an operator wants besides a side: to let the edge take over from a device that is away, to keep it ready."""
+
+
 @dataclass(frozen=True)
 class System:
     world: World
     operators: tuple[Operator, ...]
     holder: int = -1
     fence: int = 0
+    away: bool = False
 
 
 def steps_of(operator: Operator, overlap: bool) -> tuple[Step, ...]:
+    if operator.part in ("lost-device", "lost-edge"):
+        return table.device_lost(operator.part.split("-")[1], overlap)
+    if operator.part == "standby":
+        return table.standby()
     if operator.part in ("settle-device", "settle-edge"):
         return table.settle(operator.part.split("-")[1], overlap)
     return table.give_back(operator.to) if operator.part == "give-back" else table.plan(operator.to, overlap)
@@ -52,12 +61,16 @@ def steps_of(operator: Operator, overlap: bool) -> tuple[Step, ...]:
 
 def decide(operator: Operator, world: World) -> Operator:
     """What a run does once it has the lock and has read both sides."""
+    if operator.to == LOST:
+        return replace(operator, part=f"lost-{world.owner}", at=0, epoch=world.epoch)
     if not table.record_agrees(world):
         return replace(operator, part="refused")
     if not table.settled(world):
         return replace(operator, part=f"settle-{world.owner}", at=0, epoch=world.epoch)
     if world.owner == operator.to:
         return replace(operator, part="done")
+    if operator.to == STANDBY:
+        return replace(operator, part="done" if world.owner == EDGE else "standby", at=0, epoch=world.epoch)
     return replace(operator, part="move", at=0, epoch=world.epoch)
 
 
@@ -66,7 +79,7 @@ def after(operator: Operator, world: World) -> Operator:
     operator = replace(operator, at=operator.at + 1)
     if operator.at < len(steps_of(operator, world.overlap)):
         return operator
-    if operator.part == "move":
+    if operator.part in ("move", "standby", "lost-device", "lost-edge"):
         return replace(operator, part="done")
     return replace(operator, part="decide", at=0)
 
@@ -78,21 +91,34 @@ def failed(operator: Operator) -> Operator:
     return replace(operator, part="decide", at=0, tries=1)
 
 
-def advance(operator: Operator, world: World) -> list[tuple[Operator, World]]:
+def reaches(operator: Operator, overlap: bool, away: bool) -> bool:
+    """Whether the operator's next move is possible: one that asks the device fails while that is away."""
+    if operator.to == LOST:
+        return away  # the operator's word is true: the device does not run
+    if operator.part == "decide":
+        return not away
+    return not away or steps_of(operator, overlap)[operator.at].where == table.CLUSTER
+
+
+def advance(operator: Operator, world: World, away: bool = False) -> list[tuple[Operator, World]]:
     """All that can come of the operator's next move."""
+    if operator.part not in ("lock", "done", "dead", "refused") and not reaches(operator, world.overlap, away):
+        return [(replace(operator, part="dead"), world)]
     if operator.part == "decide":
         run = Run(operator.to, operator.epoch, operator.fence)
         if not table.LOCK.requires(world, run):
             return [(replace(operator, part="dead"), world)]
         following = decide(operator, world)
         return [(following, table.LOCK.effect(world, run) if following.part not in ("done", "refused") else world)]
-    if operator.part not in ("settle-device", "settle-edge", "move", "give-back"):
+    if operator.part in ("lock", "done", "dead", "refused"):
         return []
     step = steps_of(operator, world.overlap)[operator.at]
     run = Run(operator.to, operator.epoch, operator.fence)
     outcomes = []
     if step.requires(world, run):
         done = step.effect(world, run)
+        if step is table.LOST_COMMIT:  # the operator has accepted it: what the last copy lacks is not the owner's
+            done = replace(done, latest=done.edge_data)
         outcomes = [(after(operator, done), done), (failed(operator), done)]
     elif step.name in ("gone", "ready") or step is table.SETTLE_READY:
         outcomes = [(failed(operator), world)]  # the limit of a wait
@@ -103,19 +129,38 @@ def advance(operator: Operator, world: World) -> list[tuple[Operator, World]]:
     return outcomes
 
 
+def untold(world: World) -> bool:
+    """Whether a device that was lost has not heard of the new owner."""
+    return world.lost == DEVICE and world.record_epoch < world.epoch
+
+
+def returned(world: World) -> World:
+    """The device starts again. Its guard asks the edge first, and leaves an app stopped that answers there."""
+    guarded = world.passed and not world.overlap
+    return replace(world, running=False, restart=False) if guarded else replace(world, running=world.restart)
+
+
+def guarded(world: World) -> list[World]:
+    """The guard asks again from time to time."""
+    if world.overlap or not (world.passed and world.running and world.record_phase == IDLE):
+        return []
+    return [replace(world, running=False, restart=False, forward=EDGE)]
+
+
 def nature(world: World) -> list[World]:
     """What happens without any operator."""
-    found = []
+    found = guarded(world)
     if world.armed:  # the dead-man's timer
         if world.record_to == EDGE:
             found.append(replace(world, armed=False, running=True, restart=True, forward=DEVICE, record_phase=IDLE))
         else:
             found.append(replace(world, armed=False, forward=EDGE, record_phase=IDLE))
-    found.append(replace(world, running=world.restart))  # a reboot of the device
+    found.append(returned(world))  # a reboot of the device
     found += pods(world)
     if world.latest < WRITES:
         if world.running and world.forward == DEVICE:
-            found.append(replace(world, device_data=world.device_data + 1, latest=world.device_data + 1))
+            latest = world.latest if untold(world) else world.device_data + 1
+            found.append(replace(world, device_data=min(world.device_data + 1, 2), latest=latest))
         if world.passed and world.forward == EDGE:
             found.append(replace(world, edge_data=world.edge_data + 1, latest=world.edge_data + 1))
     return [one for one in found if one != world]
@@ -134,14 +179,20 @@ def pods(world: World) -> list[World]:
 
 
 def successors(system: System) -> list[System]:
-    found = [replace(system, world=world) for world in nature(system.world)]
+    if system.away:
+        found = [replace(system, world=world) for world in pods(system.world)]
+        found.append(replace(system, world=returned(system.world), away=False))
+    else:
+        found = [replace(system, world=world) for world in nature(system.world)]
+        if any(one.to == LOST for one in system.operators):
+            found.append(replace(system, world=replace(system.world, running=False), away=True))
     for number, operator in enumerate(system.operators):
         if operator.part == "lock":
             # A lease lapses when its record does not change; its holder may be asleep rather than dead.
             holding = replace(operator, part="decide", fence=system.fence + 1)
             found.append(_with(replace(system, holder=number, fence=system.fence + 1), number, holding))
             continue
-        for moved, world in advance(operator, system.world):
+        for moved, world in advance(operator, system.world, system.away):
             found.append(_with(replace(system, world=world), number, moved))
         if operator.part not in ("dead", "done", "refused"):
             found.append(_with(system, number, replace(operator, part="dead")))
@@ -161,9 +212,10 @@ def wrong(world: World) -> str:
     if world.overlap:
         lost = world.forward == DEVICE and not world.running and world.owner == DEVICE and world.restart
         return "the forward leads to a container that was stopped" if lost else ""
-    if world.running and world.passed:
+    # A lost device that comes back while the edge is away, too, starts its app, until its guard or a run tells it.
+    if world.running and world.passed and not untold(world):
         return "both sides run"
-    if world.running and world.owner != DEVICE:
+    if world.running and world.owner != DEVICE and not untold(world):
         return "the container runs, but the edge owns the app"
     if world.passed and world.owner != EDGE:
         return "the pod runs, but the device owns the app"
@@ -203,13 +255,31 @@ def ends_well(world: World, to: str, fence: int) -> str:
     return "" if good and world.running == (to == DEVICE) and world.passed == (to == EDGE) else f"it leaves {world}"
 
 
+def takes_over(world: World, fence: int) -> str:
+    """Let the edge take over, alone, and say what is wrong at the end."""
+    operator = Operator(LOST, "decide", fence=fence + 1)
+    for __ in range(40):
+        for __ in range(4):
+            moved = [] if world.passed and world.pod == world.workload else pods(world)
+            if moved:
+                world = moved[0]
+        if operator.part in ("done", "dead", "refused"):
+            break
+        operator, world = advance(operator, world, away=True)[0]
+    good = operator.part == "done" and world.owner == EDGE and world.passed and world.pod == world.epoch
+    return "" if good and not wrong(world) else f"it ends {operator.part} and leaves {world}"
+
+
 @pytest.mark.parametrize("overlap", [False, True])
-@pytest.mark.parametrize("goals", [(EDGE, EDGE), (EDGE, DEVICE), (DEVICE, EDGE), (DEVICE, DEVICE)])
+@pytest.mark.parametrize(
+    "goals",
+    [(EDGE, EDGE), (EDGE, DEVICE), (DEVICE, EDGE), (DEVICE, DEVICE), (LOST, EDGE), (LOST, DEVICE), (LOST, STANDBY)],
+)
 @pytest.mark.parametrize("owner", [DEVICE, EDGE])
 def test_at_most_one_side_runs_with_its_data_and_every_state_has_a_way_on(
     owner: str, goals: tuple[str, str], overlap: bool
 ) -> None:
-    world = World(overlap=overlap)
+    world = World(overlap=overlap, edge_data=-1 if STANDBY in goals else 0)
     if owner == EDGE:
         world = World(
             owner=EDGE,
@@ -231,8 +301,13 @@ def test_at_most_one_side_runs_with_its_data_and_every_state_has_a_way_on(
     seen, waiting, ended = {start: ""}, [start], set()
     while waiting:
         system = waiting.pop()
-        assert not wrong(system.world), f"{wrong(system.world)}: {system}"
-        for goal in (DEVICE, EDGE):
+        broken = "" if system.away and overlap else wrong(system.world)
+        assert not broken, f"{broken}: {system}"
+        if system.away:
+            ready = system.world.overlap or system.world.edge_data != -1
+            problem = takes_over(system.world, system.fence) if ready else ""
+            assert not problem, f"{problem} from {system}"
+        for goal in (DEVICE, EDGE) if not system.away else ():
             if (system.world, goal) not in ended:
                 ended.add((system.world, goal))
                 problem = ends_well(system.world, goal, system.fence)

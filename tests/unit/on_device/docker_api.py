@@ -45,7 +45,9 @@ class Docker:
         return found["Name"], found["MaximumRetryCount"]
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
-        match = re.fullmatch(r"/v1\.41/containers/([^/]+)/(json|start|stop|update)(\?t=\d+)?", path)
+        if (method, path) == ("GET", "/v1.41/info"):
+            return 200, {"DockerRootDir": str(self.socket.parent / "docker")}
+        match = re.fullmatch(r"/v1\.41/containers/([^/]+)/(json|start|stop|pause|unpause|update)(\?t=\d+)?", path)
         if not match:
             return 404, {"message": "page not found"}
         name, verb = match[1], match[2]
@@ -65,6 +67,12 @@ class Docker:
                 return 400, {"message": "maximum retry count cannot be used with this restart policy"}
             found["HostConfig"]["RestartPolicy"] = policy
             return 200, {"Warnings": None}
+        if verb in ("pause", "unpause"):
+            wanted, state = verb == "pause", found["State"]
+            if not state["Running"] or bool(state.get("Paused")) == wanted:
+                return 409, {"message": f"Container {found['Id']} cannot be {verb}d"}
+            state["Paused"] = wanted
+            return 204, None
         before, after = found["State"]["Running"], verb == "start"
         found["State"] = {"Running": after, "Status": "running" if after else "exited"}
         return (304, None) if before == after else (204, None)

@@ -27,9 +27,12 @@ def test_it_says_where_the_app_is_and_how_long_clients_waited() -> None:
 
 
 def test_it_says_what_the_move_sent() -> None:
-    moved = {**MOVED, "requests": 57, "device_calls": 2, "copied_bytes": {"first": 3 << 30, "held": 2048}}
+    moved = {**MOVED, "requests": 57, "waits": 14, "device_calls": 2, "copied_bytes": {"first": 3 << 30, "held": 2048}}
     sent = "its data 3 GiB over the line before, and 2 KiB while clients waited"
-    assert f"pi1/faces took 57 requests to the API server and 2 calls to the device; {sent}" in summary.lines([moved])
+    assert (
+        f"pi1/faces took 43 requests to the API server (14 more while it waited) and 2 calls to the device; {sent}"
+        in summary.lines([moved])
+    )
 
 
 def test_it_says_what_the_device_pushed() -> None:

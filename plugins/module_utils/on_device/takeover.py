@@ -1,0 +1,152 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keeps a device's app stopped once the edge has taken it over from a device that was thought lost.
+
+A device that comes back cannot know what was decided without it. For apps that the edge is kept ready for it asks
+there: a pod answers only behind the gate of its epoch, so one that answers owns the app (DESIGN, one owner). Before
+Docker starts, an app that answers at the edge loses its restart policy; later, once a minute, it is stopped and its
+clients are led to the edge. A device that cannot reach the edge starts its apps: it has to work alone, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from ..core.errors import KrafError
+from . import deadman, docker, files, forward, placement, units, ways
+from .placement import DEVICE, EDGE, IDLE, Record
+
+LIMIT = 5.0
+"""Seconds for the edge to answer: so long Docker's start waits at most, on a device whose edge is away."""
+STATE = "takeover.json"
+UNIT = "kraf-takeover"
+DROP_IN = "docker.service.d/kraf-takeover.conf"
+
+_SCRIPT = """\
+#!/usr/bin/python3
+# Written by kraf.edge: keeps apps stopped that the edge has taken over. Argument: boot, before Docker starts; or watch.
+import sys
+
+sys.path.insert(0, {library!r})
+
+from {package}.on_device import takeover
+
+sys.exit(takeover.main(sys.argv[1]))
+"""
+_BOOT = """\
+# Written by kraf.edge: an app that runs at the edge must not start here. One that fails is no reason not to start.
+[Service]
+ExecStartPre=-/usr/bin/python3 {script} boot
+"""
+_SERVICE = """\
+[Unit]
+Description=kraf.edge: apps that the edge has taken over stay stopped
+After=docker.service kraf-forward.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/python3 {script} watch
+"""
+_TIMER = """\
+[Unit]
+Description=kraf.edge: asks the edge for apps that it may have taken over
+
+[Timer]
+OnBootSec=20
+OnUnitActiveSec=60
+AccuracySec=5
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def install() -> None:
+    """Put it on the device."""
+    files.save_json(placement.ROOT / STATE, {"docker": docker.root()}, 0o600)
+    script = deadman.install_script("takeover", _SCRIPT)
+    written = [
+        units.write(DROP_IN, _BOOT.format(script=script)),
+        units.write(f"{UNIT}.service", _SERVICE.format(script=script)),
+        units.write(f"{UNIT}.timer", _TIMER),
+    ]
+    enabled = units.enable(f"{UNIT}.timer", "timers.target")
+    if (any(written) or enabled) and units.running():
+        units.reload_units()
+        units.restart(f"{UNIT}.timer")
+
+
+def taken_over() -> list[Record]:
+    """Apps that answer at the edge although this device takes them for its own."""
+    watched = []
+    for path in sorted((placement.ROOT / "placements").glob("*.json")):
+        record = placement.load(path.stem)
+        # One that may run on both sides does no harm; one on its way is the run's.
+        if record and record.ways and (record.owner, record.phase) == (DEVICE, IDLE) and not record.overlap:
+            watched.append(record)
+    with ThreadPoolExecutor(max(1, min(8, len(watched)))) as pool:
+        answers = list(pool.map(_answers, watched))
+    return [record for record, answer in zip(watched, answers) if answer]
+
+
+def _answers(record: Record) -> bool:
+    """Whether each of the app's ports, or its own probe, answers at the edge."""
+    offered = [ways.Way(**one) for one in record.ways]
+    doors = tuple(address for one in forward.members(record.app) for address in one.edge)
+    try:
+        ways.probe_edge(offered, tuple(dict.fromkeys(doors)), LIMIT)
+    except KrafError:
+        return False
+    return True
+
+
+def boot() -> None:
+    """Before Docker starts: its own file says that it starts the container again, unless this says otherwise."""
+    root = Path(str((files.load_json(placement.ROOT / STATE) or {}).get("docker") or "/var/lib/docker"))
+    for record in taken_over():
+        path = root / "containers" / record.container_id / "hostconfig.json"
+        content = files.read(path)
+        if content is None:
+            continue
+        found = json.loads(content)
+        found["RestartPolicy"] = {"Name": "no", "MaximumRetryCount": 0}
+        files.write(path, json.dumps(found), os.stat(path).st_mode & 0o7777)
+        _say(record, "it stays stopped")
+
+
+def watch() -> None:
+    """While Docker runs: the container stopped, its clients led to the edge."""
+    for record in taken_over():
+        with contextlib.suppress(KrafError), placement.exclusive(record.app, 1.0):
+            now = placement.load(record.app)
+            if now is None or (now.owner, now.epoch, now.phase) != (DEVICE, record.epoch, IDLE):
+                continue
+            found = docker.inspect(now.container_id)
+            if found is not None and (found.get("State") or {}).get("Running"):
+                deadman.stop(now)
+                placement.save(replace(now, diverged=True))
+                _say(record, "it was stopped here")
+            if any(one.target == DEVICE for one in forward.members(now.app)):
+                ways.hold(now.app)
+                ways.release(now.app, EDGE)
+
+
+def _say(record: Record, what: str) -> None:
+    sys.stdout.write(f"{record.app}: the edge has taken it over since epoch {record.epoch}; {what}\n")
+
+
+def main(how: str) -> int:
+    """Entry point of the program on the device."""
+    if how == "boot":
+        boot()
+    else:
+        watch()
+    return 0

@@ -1,0 +1,267 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""on_device/takeover, standby: a device that comes back leaves alone what the edge has taken over."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
+    deadman,
+    docker,
+    handover,
+    manifest,
+    placement,
+    standby,
+    takeover,
+    tree,
+    units,
+    ways,
+)
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.container import from_inspect
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement import DEVICE, EDGE, MOVING, READY, Record
+
+from .docker_api import Docker, serving
+from .test_deadman import Forwards
+
+WAYS = ({"port": 8000, "container_port": 8000, "sni": "p8000.app-notes.kraf-pi1.svc", "probe": "/health"},)
+RECORD = Record("notes", DEVICE, 4, container="notes", container_id="id-of-notes", restart_policy="always", ways=WAYS)
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
+    with serving(tmp_path / "docker.sock") as found:
+        monkeypatch.setattr(docker, "SOCKET", str(found.socket))
+        monkeypatch.setattr(docker, "inspect_image", lambda image: None)
+        monkeypatch.setattr(placement, "ROOT", tmp_path / "lib")
+        monkeypatch.setattr(placement, "LOCKS", tmp_path / "run")
+        monkeypatch.setattr(units, "UNITS", tmp_path / "units")
+        monkeypatch.setattr(units, "running", lambda: False)
+        monkeypatch.setattr(deadman, "LIBRARY", tmp_path / "library")
+        monkeypatch.setattr(deadman, "arm", lambda app, seconds: found.calls.append(f"armed {app}"))
+        monkeypatch.setattr(deadman, "clear", lambda app: found.calls.append(f"cleared {app}"))
+        found.add("notes", "always")
+        yield found
+
+
+@pytest.fixture
+def forwards(monkeypatch: pytest.MonkeyPatch) -> Forwards:
+    found = Forwards()
+    found.hold = lambda name: None  # type: ignore[attr-defined]
+    for module in (takeover, takeover.ways):
+        monkeypatch.setattr(module, "forward", found)
+    return found
+
+
+@pytest.fixture
+def edge(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The edge; it answers for the names that are put in."""
+    names: list[str] = []
+
+    def probe(offered: list[ways.Way], doors: tuple[str, ...], limit: float) -> None:
+        assert doors == ("192.0.2.1:1",)
+        if any(one.sni not in names for one in offered):
+            raise KrafError("app at the edge", None, "it does not answer")
+
+    monkeypatch.setattr(takeover.ways, "probe_edge", probe)
+    return names
+
+
+def host_config(root: Path) -> Path:
+    path = root / "docker/containers/id-of-notes/hostconfig.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"Binds": ["/srv:/data"], "RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}}))
+    path.chmod(0o600)
+    return path
+
+
+def test_before_docker_starts_the_app_loses_its_restart_policy(
+    engine: Docker, forwards: Forwards, edge: list[str], tmp_path: Path
+) -> None:
+    path = host_config(tmp_path)
+    placement.save(RECORD)
+    takeover.install()
+    edge.append(WAYS[0]["sni"])
+    assert takeover.main("boot") == 0
+    assert json.loads(path.read_text()) == {
+        "Binds": ["/srv:/data"],
+        "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+    }
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not engine.calls
+
+
+def test_a_device_that_cannot_reach_the_edge_starts_its_apps(
+    engine: Docker, forwards: Forwards, edge: list[str], tmp_path: Path
+) -> None:
+    before = host_config(tmp_path).read_text()
+    placement.save(RECORD)
+    takeover.install()
+    takeover.main("boot")
+    takeover.main("watch")
+    assert (tmp_path / "docker/containers/id-of-notes/hostconfig.json").read_text() == before
+    assert engine.running("notes")
+
+
+def test_later_the_app_is_stopped_and_its_clients_are_led_to_the_edge(
+    engine: Docker, forwards: Forwards, edge: list[str]
+) -> None:
+    placement.save(RECORD)
+    edge.append(WAYS[0]["sni"])
+    takeover.main("watch")
+    assert (engine.running("notes"), engine.policy("notes")) == (False, ("no", 0))
+    assert forwards.target == EDGE
+    found = placement.load("notes")
+    assert found is not None
+    assert (found.owner, found.epoch, found.diverged) == (DEVICE, 4, True)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        replace(RECORD, ways=()),
+        replace(RECORD, owner=EDGE),
+        replace(RECORD, phase=MOVING, to=EDGE),
+        replace(RECORD, phase=READY, to=EDGE),
+        replace(RECORD, overlap=True),
+    ],
+)
+def test_others_are_left_alone(engine: Docker, forwards: Forwards, edge: list[str], record: Record) -> None:
+    placement.save(record)
+    edge.append(WAYS[0]["sni"])
+    takeover.main("watch")
+    assert engine.running("notes")
+    assert not engine.calls
+
+
+def test_its_units_are_written_once(engine: Docker, tmp_path: Path) -> None:
+    takeover.install()
+    assert "ExecStartPre=-" in (tmp_path / "units/docker.service.d/kraf-takeover.conf").read_text()
+    assert (tmp_path / "units/kraf-takeover.timer").exists()
+    assert (tmp_path / "library/takeover").stat().st_mode & 0o111
+
+
+def test_while_paused_the_file_says_so_and_the_timer_runs(engine: Docker) -> None:
+    record = placement.save(RECORD)
+    found = from_inspect(engine.containers["notes"])
+    with standby.paused(record, found, 10):
+        assert placement.load("notes") == replace(record, paused=True)
+        assert engine.containers["notes"]["State"]["Paused"]
+    assert engine.calls == ["armed notes", "pause notes", "unpause notes", "cleared notes"]
+    assert placement.load("notes") == record
+
+
+def test_a_copy_that_fails_lets_the_app_go_on(engine: Docker) -> None:
+    record = placement.save(RECORD)
+    with pytest.raises(KrafError), standby.paused(record, from_inspect(engine.containers["notes"]), 10):
+        raise KrafError("copy", None, "it takes too long")
+    assert not engine.containers["notes"]["State"]["Paused"]
+
+
+def test_what_does_not_run_is_not_paused(engine: Docker) -> None:
+    engine.add("notes", running=False)
+    with standby.paused(placement.save(RECORD), from_inspect(engine.containers["notes"]), 10):
+        pass
+    assert not engine.calls
+
+
+@pytest.mark.parametrize("way", ["timer", "next run"])
+def test_a_pause_that_nobody_ended_is_ended(engine: Docker, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    engine.containers["notes"]["State"]["Paused"] = True
+    placement.save(replace(RECORD, paused=True))
+    if way == "timer":
+        deadman.fire("notes")
+    else:
+        handover.admit(handover.Task("notes", 4, 9, container="notes"))
+    assert not engine.containers["notes"]["State"]["Paused"]
+    found = placement.load("notes")
+    assert found is not None
+    assert not found.paused
+
+
+def test_what_was_written_since_the_copy_is_named(tmp_path: Path, engine: Docker) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name in ("same", "written", "removed"):
+        (folder / name).write_text(name)
+        os.utime(folder / name, (1, 1))
+    known = manifest.make(str(folder))
+    # Files that were changed within the tick before count as written; these are older.
+    known = replace(known, moment=known.moment + 10**9)
+    standby.remember("notes", {"results": known})
+    (folder / "written").write_text("again")
+    (folder / "removed").unlink()
+    (folder / "new").touch()
+    record = replace(RECORD, data=(("results", str(folder)),))
+    found = standby.divergence(record)["results"]
+    assert set(found) >= {"written", "removed", "new"}
+
+
+def test_a_long_list_is_cut(tmp_path: Path, engine: Docker) -> None:
+    standby.remember("notes", {"results": manifest.make(str(tmp_path))})
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(standby.NAMED + 5):
+        (folder / str(number)).touch()
+    found = standby.divergence(replace(RECORD, data=(("results", str(folder)),)))["results"]
+    assert len(found) == standby.NAMED + 1
+    assert found[-1].endswith("more")
+
+
+def test_nothing_to_compare_with_is_nothing_to_tell(tmp_path: Path, engine: Docker) -> None:
+    assert standby.divergence(replace(RECORD, data=(("results", str(tmp_path)),))) == {}
+
+
+def test_names_of_any_bytes_survive_the_file(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff\xfe"
+    with open(name, "wb"):
+        pass
+    found = manifest.make(str(tmp_path))
+    assert manifest.from_json(json.loads(json.dumps(manifest.as_json(found)))) == found
+
+
+def test_a_lost_device_s_data_are_kept_for_good(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for path, text in ((folder, "edge's"), (tmp_path / "data.kraf-before-6", "device's")):
+        path.mkdir()
+        (path / "log").write_text(text)
+    tree.set_aside(str(folder), 6)
+    tree.purge(str(folder), 9)
+    assert tree.set_asides(str(folder)) == [f"{folder}.kraf-lost-6"]
+    assert (tmp_path / "data.kraf-lost-6/log").read_text() == "device's"
+    tree.set_aside(str(folder), 6)  # after a crash between the rename and what follows
+
+
+def test_what_a_move_did_not_use_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for name in ("data", "data.kraf-5", "data.kraf-3", "data.kraf-before-4"):
+        (tmp_path / name).mkdir()
+    assert tree.abandon(str(folder), 4) == [f"{folder}.kraf-5"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "data.kraf-3", "data.kraf-before-4"]
+    assert tree.abandon(str(folder), 4) == []
+
+
+LOST = handover.Task("notes", 5, 9, container="notes", owner=EDGE, lost=DEVICE)
+
+
+def test_a_lost_device_is_told_and_stops(engine: Docker) -> None:
+    placement.save(RECORD)
+    told = handover.fence_off(LOST)
+    assert (engine.running("notes"), told["diverged"]) == (False, {})
+
+
+@pytest.mark.parametrize("lost", ["", EDGE])
+def test_an_old_epoch_is_refused_unless_the_placement_says_who_was_lost(engine: Docker, lost: str) -> None:
+    placement.save(RECORD)
+    with pytest.raises(KrafError, match="epoch 5"):
+        handover.fence_off(replace(LOST, lost=lost))
+    assert engine.running("notes")
