@@ -156,6 +156,18 @@ def test_img_01_the_pod_may_run_on_nodes_that_can_run_its_image_and_on_no_other(
     assert sorted(name for name, labels in nodes.items() if schedulable(spec, labels)) == sorted(runs_on)
 
 
+@pytest.mark.parametrize("architectures", [("amd64",), ("amd64", "arm64")])
+def test_a_node_that_it_had_better_run_on_does_not_change_where_it_may(
+    server: Cluster, architectures: tuple[str, ...]
+) -> None:
+    one = Workload(APP, UID, PROCESS, DIGEST, EDGE, architectures, 3, 3, "server2")
+    spec = accepted(server, workload.objects(one))[2]["spec"]["template"]["spec"]
+    preferred = spec["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert preferred[0]["preference"]["matchExpressions"][0]["values"] == ["server2"]
+    found = [name for name in ("amd64", "arm64", "arm") if schedulable(spec, {"kubernetes.io/arch": name})]
+    assert found == list(architectures)
+
+
 def schedulable(spec: dict[str, Any], labels: dict[str, str]) -> bool:
     """As the scheduler judges it (https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/)."""
     if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
