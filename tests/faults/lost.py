@@ -222,7 +222,7 @@ class Loss(Checks):
         found = (side.running, len(side.pods), side.forward, side.placement.get("owner"), side.placement.get("lost"))
         self.check("only the device runs it", found, (True, 0, "device", "device", None))
         trees = [
-            access.ssh(host, f"cat /var/lib/kraf/volumes/*app-{LEDGER.name}*/lost-*/*/log 2>/dev/null; true")
+            access.ssh(host, f"cat /var/lib/kraf/volumes/*app-{LEDGER.name}/data/lost-*/*/log 2>/dev/null; true")
             for host in hosts
         ]
         kept = {number for tree in trees for number in numbers(tree)}
