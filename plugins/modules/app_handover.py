@@ -29,6 +29,7 @@ options:
       - V(still_held) makes sure that no client has been let through to the new side.
       - V(start_beside) and V(switch) are for apps that may run on both sides for a moment.
       - V(keep_ready) copies the data of an app that goes on, so that the edge can take over a device that is lost.
+      - V(take_over) runs an app of an edge that is lost here again, with the device's own last copy of its data.
       - V(abandon) removes what is kept ready, and what a copy that was not used has left.
     type: str
     required: true
@@ -44,6 +45,7 @@ options:
       - start_beside
       - switch
       - keep_ready
+      - take_over
       - abandon
   app:
     description: Name of the app, and of its forward.
@@ -282,6 +284,11 @@ copied_bytes:
   returned: when data moved
   type: dict
   sample: {first: 51234, held: 2048}
+copy_age_seconds:
+  description: How long ago the device's copy of the data was the owner's; null where it is not known.
+  returned: when O(step=take_over)
+  type: float
+  sample: 3600.0
 diverged:
   description:
     - Files that were written here after the last copy that the edge went on from, by the data directory's name.
@@ -327,6 +334,7 @@ STEPS = {
     "start_beside": handover.start_beside,
     "switch": handover.switch,
     "keep_ready": handover.keep_ready,
+    "take_over": handover.take_over,
     "abandon": handover.abandon,
 }
 WAY = {

@@ -56,6 +56,17 @@ options:
     type: str
     choices: ["", accept]
     default: ""
+  edge_lost:
+    description:
+      - V(accept) says that nothing of the edge runs, or will before it has been told. The device takes its apps over
+        with its own copy of the data, which is that of the last move; RV(apps) tells its age. An app that answers at
+        the edge is refused.
+      - An API server that answers is told; one that does not learns of it from the next run that reaches both sides. It
+        stops the app at the edge then, and keeps the data of there on the volume under another name.
+      - A cluster that comes back by itself starts the app again, beside the device's, until that run.
+    type: str
+    choices: ["", accept]
+    default: ""
 requirements:
   - kubernetes (Python package) on the controller
 notes:
@@ -88,6 +99,14 @@ EXAMPLES = r"""
     apps: [faces]
     to: edge
     device_lost: accept
+
+- name: Let the device take over from an edge that is lost
+  kraf.edge.migrate:
+    kubeconfig: ~/.kube/kraf-kraf.conf
+    apps: [faces]
+    to: device
+    edge_lost: accept
+  become: true
 
 - name: See what moving it back would do
   kraf.edge.migrate:
@@ -131,9 +150,9 @@ apps:
       type: dict
       returned: when clients were held
     copy_age_seconds:
-      description: How long ago the copy was verified that the edge went on from.
+      description: How long ago the copy was verified that the app goes on from.
       type: float
-      returned: when a device was lost
+      returned: when a side was lost
     diverged:
       description:
         - Files that a device wrote after the edge had taken over, by the data directory's name; the first of many.

@@ -24,7 +24,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cl
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.options import CLUSTER_ARGS
 from ansible_collections.kraf.edge.plugins.module_utils.core import sizes
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, site
+from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site, site
 from ansible_collections.kraf.edge.plugins.module_utils.placement.walk import Walk
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -60,6 +60,14 @@ class AppsAction(ActionBase):  # type: ignore[misc]
     def prepare(self, options: Mapping[str, Any], apps: list[App], known: dict[str, Any]) -> None:
         """Look, before the first app, whether all may begin."""
 
+    def cluster(self, options: Mapping[str, Any]) -> Cluster:
+        """The cluster, which has to be the device's."""
+        return connect(options)
+
+    def site(self, cluster: Cluster) -> Site:
+        """What the cluster says of itself."""
+        return site(cluster)
+
     def told(self, row: Mapping[str, Any], options: Mapping[str, Any]) -> str:
         """What to say of an app with which nothing was to do."""
         return f"it is there already: {row['owner']} owns it, epoch {row['epoch']}"
@@ -75,7 +83,7 @@ class AppsAction(ActionBase):  # type: ignore[misc]
             host = str(known["inventory_hostname"])
             device, apps = self._declared(host, options)
             self.prepare(options, apps, known)
-            cluster = connect({**options, "cluster_uid": options.get("cluster_uid") or device.cluster_uid})
+            cluster = self.cluster({**options, "cluster_uid": options.get("cluster_uid") or device.cluster_uid})
             for app in apps:
                 try:
                     rows.append(self._act(cluster, app, device, options, known))
@@ -129,7 +137,7 @@ class AppsAction(ActionBase):  # type: ignore[misc]
         requests, waits = cluster.requests, cluster.waits
         accept = tuple(one.strip() for one in options["accept"])
         to = options.get("to") or "edge"
-        job = Job(cluster, app, device, to, _holder(), site(cluster), limits(options), call, accept=accept)
+        job = Job(cluster, app, device, to, _holder(), self.site(cluster), limits(options), call, accept=accept)
         row = self.walk(job, say, options).run(bool(self._task.check_mode))
         row.update(requests=cluster.requests - requests, waits=cluster.waits - waits, device_calls=calls)
         if not row["changed"]:

@@ -2,14 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A device is lost, the edge takes its apps over, and the device comes back: without power, and without its network.
+The whole edge is lost, the device takes its app over, and the edge comes back.
 
-``python3 -m tests.faults.lost [PART...]``; the parts are ``power``, ``partition``, ``stateless`` and ``abandon``. The
-lab has to be up, with its cluster. Every acknowledged write up to the last standby has to be at the edge, those after
-it beside the data on the device; the app must not run on both sides once the device can reach the edge.
+``python3 -m tests.faults.lost [PART...]``; ``PARTS`` has their names. The lab has to be up, with its cluster. Every
+acknowledged write up to the last standby has to be at the edge, those after it beside the data on the device; the app
+must not run on both sides once the device can reach the edge.
 """
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -189,6 +192,47 @@ class Loss(Checks):
         side = self.lab.look(LEDGER)
         self.check("the app runs on its device", (side.running, len(side.pods)), (True, 0))
 
+    def edge(self) -> None:
+        """The whole edge loses its power: API server and nodes."""
+        self.lab.deploy(LEDGER)
+        self.check("the app is at the edge", self.lab.move(LEDGER, "edge", "edge-begin"), 0)
+        before = numbers(self.lab.log_of(LEDGER))
+        with Writer(self.lab.address, LEDGER.ports, max(before, default=0) + 1) as writer:
+            writer.written(20, 60)
+        rc = self._device(LEDGER, "edge-early")
+        refused = "it answers at the edge" in self.lab.said("edge-early", 30)
+        self.check("an edge that answers is not lost", (rc, refused), (2, True))
+        hosts = [host.name for host in access.LAB.hosts if not host.is_device]
+        command("docker", "stop", "-t", "0", *(f"{access.LAB.name}-{host}" for host in hosts))
+        try:
+            begin = time.monotonic()
+            self.check("the device takes over", self._device(LEDGER, "edge-lost"), 0)
+            self.check("with its own copy", numbers(self.lab.log_of(LEDGER)), before)
+            say(f"      it answers on the device after {time.monotonic() - begin:.1f} s")
+        finally:
+            command("docker", "start", *(f"{access.LAB.name}-{host}" for host in hosts))
+        ready = f"{KUBECTL} wait --for=condition=Ready --timeout=20s node --all && {KUBECTL} get --raw /readyz"
+        self._wait(lambda: access.ssh(CONTROL, ready).strip().endswith("ok"))
+        # What kubectl asked while the API server started, it believes for ten minutes.
+        access.ssh(CONTROL, "rm -rf ~/.kube/cache")
+        # Nodes that were away count as ready for a while.
+        time.sleep(45)
+        self.check("the edge is told", self.lab.move(LEDGER, "device", "edge-told"), 0)
+        side = self.lab.look(LEDGER)
+        found = (side.running, len(side.pods), side.forward, side.placement.get("owner"), side.placement.get("lost"))
+        self.check("only the device runs it", found, (True, 0, "device", "device", None))
+        trees = [
+            access.ssh(host, f"cat /var/lib/kraf/volumes/*app-{LEDGER.name}/data/lost-*/*/log 2>/dev/null; true")
+            for host in hosts
+        ]
+        kept = {number for tree in trees for number in numbers(tree)}
+        self.check("what was written at the edge is kept", set(writer.acknowledged) - kept, set())
+        self.check("it moves to the edge again", self.lab.move(LEDGER, "edge", "edge-again"), 0)
+        self.check("and back", self.lab.move(LEDGER, "device", "edge-back"), 0)
+
+    def _device(self, app: App, log: str) -> int:
+        return self._play(app, log, kraf_to="device", kraf_edge_lost="accept")
+
     def _again(self, app: App, log: str, **variables: str) -> int:
         """How much a repeated run changes."""
         variables = variables or {"kraf_to": "edge", "kraf_device_lost": "accept"}
@@ -197,15 +241,17 @@ class Loss(Checks):
 
     def _up(self) -> None:
         """Wait until the device answers, and Docker on it."""
-        end = time.monotonic() + 180
+        self._wait(lambda: access.ssh(DEVICE, "docker ps -q && echo yes", timeout=30).strip().endswith("yes"))
+
+    def _wait(self, what: Callable[[], bool], limit: float = 300.0) -> None:
+        end = time.monotonic() + limit
         while True:
-            try:
-                access.ssh(DEVICE, "docker ps -q", timeout=30)
-                return
-            except access.Failed:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(1)
+            with contextlib.suppress(access.Failed, subprocess.TimeoutExpired):
+                if what():
+                    return
+            if time.monotonic() > end:
+                raise access.Failed(f"the lab was not as before within {limit:g} s")
+            time.sleep(2)
 
 
 PARTS: dict[str, Callable[[Loss], None]] = {
@@ -213,6 +259,7 @@ PARTS: dict[str, Callable[[Loss], None]] = {
     "partition": Loss.partition,
     "stateless": Loss.stateless,
     "abandon": Loss.abandon,
+    "edge": Loss.edge,
 }
 
 

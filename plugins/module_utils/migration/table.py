@@ -84,9 +84,14 @@ def agrees(world: World, owner: str, epoch: int) -> bool:
     return epoch == world.record_epoch and owner == world.record_owner
 
 
+def took_over(world: World, epoch: int) -> bool:
+    """Whether the device has taken the app over from an edge that was lost, and the Placement has not heard of it."""
+    return world.record_lost and world.record_owner == DEVICE and world.record_epoch > epoch
+
+
 def record_agrees(world: World) -> bool:
-    """Whether the device's file can belong to what the Placement says."""
-    return agrees(world, world.owner, world.epoch)
+    """Whether the device's file can belong to what the Placement says, or is known to be newer."""
+    return agrees(world, world.owner, world.epoch) or took_over(world, world.epoch)
 
 
 def _swapped(world: World) -> int:
@@ -327,6 +332,7 @@ def _settled_device(world: World, run: Run) -> World:
         record_owner=DEVICE,
         record_epoch=run.epoch,
         record_phase=IDLE,
+        record_lost=False,
     )
 
 
@@ -496,6 +502,46 @@ LOST_CLOSE = replace(
     effect=lambda w, r: replace(w, open=False),
 )
 
+# -- the edge is lost: the operator says that nothing of it runs ------------------------------------------------------
+
+EDGE_LOST_STOP = Step(
+    "stop",
+    CLUSTER,
+    "delete the workload at the edge; a node that is away is not waited for",
+    _always,
+    lambda w, r: replace(w, workload=0),
+)
+EDGE_LOST_START = Step(
+    "start",
+    DEVICE,
+    "the container as it was, with the device's own last copy; then the forward leads to it",
+    lambda w, r: _fresh(w, r) and w.record_owner == EDGE and w.record_phase == IDLE,
+    lambda w, r: _heard(
+        w,
+        r,
+        record_owner=DEVICE,
+        record_epoch=max(w.record_epoch, r.epoch) + 1,
+        record_lost=True,
+        running=True,
+        restart=True,
+        forward=DEVICE,
+    ),
+)
+RECONCILE = Step(
+    "reconcile",
+    CLUSTER,
+    "the Placement learns that the device has taken over from an edge that was lost",
+    lambda w, r: w.stamp == r.fence and took_over(w, w.epoch),
+    lambda w, r: replace(w, owner=DEVICE, epoch=w.record_epoch, lost=EDGE),
+)
+SETTLE_ASIDE = Step(
+    "settle",
+    CLUSTER,
+    "keep aside the edge's copy of the data, which the device did not go on from",
+    lambda w, r: w.pod == 0,
+    lambda w, r: replace(w, edge_data=-1),
+)
+
 # -- abandon: what was prepared and is not used ------------------------------------------------------------------------
 
 ABANDON_DEVICE = Step(
@@ -568,8 +614,17 @@ def device_lost(owner: str, overlap: bool = False) -> tuple[Step, ...]:
     return (LOST_PREPARE, LOST_COMMIT, *gate, LOST_READY, LOST_CLOSE)
 
 
-def settle(owner: str, overlap: bool = False) -> tuple[Step, ...]:
+def edge_lost(reached: bool) -> tuple[Step, ...]:
+    """The steps that let a device run an app of a lost edge. It decides alone; an API server that answers is told."""
+    return (EDGE_LOST_START, RECONCILE, EDGE_LOST_STOP) if reached else (EDGE_LOST_START,)
+
+
+def settle(owner: str, overlap: bool = False, lost: str = "") -> tuple[Step, ...]:
     """The steps that bring both sides to what the Placement says."""
+    if lost == EDGE:
+        found = settle(owner, overlap)
+        gone = found.index(GONE) + 1
+        return (*found[:gone], SETTLE_ASIDE, *found[gone:])
     if overlap:
         if owner == DEVICE:
             return (OVER_SETTLE_DEVICE, SETTLE_UNSCHEDULE, GONE, SETTLE_CLOSE)
@@ -596,6 +651,7 @@ def settled(world: World) -> bool:
         and world.record_epoch == world.epoch
         and not world.armed
         and not world.lost
+        and not world.record_lost
         and world.forward == world.owner
         and world.running == world.restart == (not at_edge)
         and world.workload == (world.epoch if at_edge else 0)

@@ -51,6 +51,7 @@ class World:
         overlap: whether the app may run on both sides for a moment; it has no data and no gate.
         lost: side that the operator declared lost when the owner was last changed, until it has been told; empty is
             none.
+        record_lost: whether the device took the app over without the edge; its file is then the newer story.
     """
 
     owner: str = DEVICE
@@ -77,6 +78,7 @@ class World:
     latest: int = 0
     overlap: bool = False
     lost: str = ""
+    record_lost: bool = False
 
 
 @dataclass(frozen=True)

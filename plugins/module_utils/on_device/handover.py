@@ -229,7 +229,9 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         clock.mark("answers")
         ways.release(task.app, to)
         clock.mark("released")
-        record = placement.save(replace(record, owner=to, epoch=task.epoch + 1, phase=IDLE, ways=()))
+        verified = time.time() if to == EDGE else 0.0
+        record = replace(record, owner=to, epoch=task.epoch + 1, phase=IDLE, ways=(), verified=verified)
+        placement.save(record)
         box.put("answers")
         more = {"cut": drained.cut, "ended": drained.ended, "copied_bytes": copied}
         return _finish(task, record, clock, more)
@@ -272,6 +274,31 @@ def keep_ready(task: Task) -> dict[str, Any]:
         paused = round(clock.at["released"] - clock.at["held"], 3) if "held" in clock.at else 0.0
         done = {"changed": True, "record": record.as_json(), "clock": clock.at, "copied_bytes": copied}
         return {**done, "held_seconds": paused}
+
+
+def take_over(task: Task) -> dict[str, Any]:
+    """The app of an edge that is lost runs here again, with the device's own last copy of its data.
+
+    Raises:
+        KrafError: when the edge answers.
+    """
+    with placement.exclusive(task.app):
+        record = admit(task)
+        if record.owner == DEVICE and record.phase == IDLE:
+            return {"changed": False, "record": record.as_json()}
+        if takeover.answers(task.app, task.ways):
+            why, fix = "it answers at the edge", "Leave edge_lost out, and it moves as ever"
+            raise KrafError(f"app {task.app}", None, why, fix)
+        # A copy that was verified and not yet put in place is the newest there is.
+        taken = record.phase == READY and record.to == DEVICE
+        start_here(task, record if taken else replace(record, phase=IDLE))
+        ways.release(task.app, DEVICE)
+        deadman.clear(task.app)
+        # Whether a commit came through is not known then: no story of the Placement is newer than this one.
+        epoch = max(task.epoch, record.epoch) + (3 if record.phase == READY else 1)
+        age = round(time.time() - record.verified, 1) if record.verified and not taken else None
+        record = placement.save(replace(record, owner=DEVICE, epoch=epoch, phase=IDLE, to=DEVICE, lost=True, ways=()))
+        return {"changed": True, "record": record.as_json(), "copy_age_seconds": age}
 
 
 def _unchanged(task: Task, pairs: Sequence[tree.Pair], seen: Mapping[str, manifest.Manifest]) -> bool:
@@ -366,7 +393,7 @@ def settle(task: Task) -> dict[str, Any]:
             ways.release(task.app, EDGE)
         # What is kept ready at the edge is of this ownership; the next standby says it anew.
         mine = record.ways if (record.owner, record.epoch) == (task.owner, task.epoch) else ()
-        record = replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner, ways=mine)
+        record = replace(record, owner=task.owner, epoch=task.epoch, phase=IDLE, to=task.owner, ways=mine, lost=False)
         return _finish(task, placement.save(record), clock, {})
 
 

@@ -45,6 +45,8 @@ class Record:
         data: name and directory of each of its data directories.
         ways: its ports as the edge would serve them, while the edge is kept ready to take over; the guard asks there.
         paused: whether its container is paused for the end of a copy.
+        verified: when its own copy of the data was last known to be the owner's, seconds since 1970; 0 is unknown.
+        lost: whether it has taken the app over from an edge that was lost, which has not heard of it.
         diverged: whether the device ran it after the edge had taken over; its data of then are kept for good.
     """
 
@@ -62,6 +64,8 @@ class Record:
     data: tuple[tuple[str, str], ...] = field(default_factory=tuple)
     ways: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
     paused: bool = False
+    verified: float = 0.0
+    lost: bool = False
     diverged: bool = False
 
     def as_json(self) -> dict[str, Any]:

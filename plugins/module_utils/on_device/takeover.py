@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -98,9 +99,14 @@ def taken_over() -> list[Record]:
 
 
 def _answers(record: Record) -> bool:
-    """Whether each of the app's ports, or its own probe, answers at the edge."""
-    offered = [ways.Way(**one) for one in record.ways]
-    doors = tuple(address for one in forward.members(record.app) for address in one.edge)
+    return answers(record.app, [ways.Way(**one) for one in record.ways])
+
+
+def answers(app: str, offered: Sequence[ways.Way]) -> bool:
+    """Whether each of the app's ports, or its own probe, answers at the edge; without ports nobody can tell."""
+    if not offered:
+        return False
+    doors = tuple(address for one in forward.members(app) for address in one.edge)
     try:
         ways.probe_edge(offered, tuple(dict.fromkeys(doors)), LIMIT)
     except KrafError:

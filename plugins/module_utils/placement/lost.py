@@ -172,3 +172,82 @@ class LostDevice(Walk):
         ports = [f"{self.edge.name}.{self.edge.namespace}.svc:{port.port}" for port in job.app.ports]
         report = {**super()._report(changed, plan), "address": ", ".join(ports)}
         return {**report, "copy_age_seconds": self._age} if self._age is not None else report
+
+
+class LostEdge(Walk):
+    """One app of an edge that is lost, to its device. Without an API server the device alone decides, and the Placement
+    learns of it when the edge is back (``Walk``, first step)."""
+
+    def __init__(self, job: Any, say: Callable[[str], None]) -> None:
+        super().__init__(job, say)
+        self._age: float | None = None
+        own: Mapping[Step, Callable[[], None]] = {
+            table.EDGE_LOST_STOP: self.edge.stop,
+            table.EDGE_LOST_START: self._start,
+        }
+        self.steps.perform = {**self.steps.perform, **own}
+
+    @property
+    def _reached(self) -> bool:
+        return bool(self.job.site.doors)
+
+    def run(self, check_mode: bool) -> dict[str, Any]:
+        """Let the device take over.
+
+        Returns:
+            The app's row of the module's result; with ``copy_age_seconds``.
+
+        Raises:
+            KrafError: when the app answers at the edge, or does not start here.
+        """
+        job = self.job
+        with self._timed(table.RECOVER):
+            data = [{"name": one.name, "path": one.path} for one in job.app.data]
+            job.look = job.call("look", app=job.app.name, container=job.container, data=data)
+        record = job.look.get("record") or {}
+        if record.get("owner", DEVICE) == DEVICE and record.get("phase", "idle") == "idle":
+            return self._report(changed=False)
+        plan = table.edge_lost(self._reached)
+        if check_mode:
+            return self._report(changed=True, plan=table.describe((table.RECOVER, *plan)))
+        if not self._reached:
+            self._say("the API server does not answer: the device decides alone")
+            job.run, job.epoch = int(record["fence"]) + 1, 0
+            for step in plan:
+                with self._timed(step):
+                    self.steps.perform[step]()
+            return self._report(changed=True)
+        self._lock()
+        try:
+            self._walk(plan)
+            said = "the edge was declared lost; the device went on from its own copy"
+            self.records.note(job.epoch + 1, result=DONE, message=said)
+        finally:
+            with contextlib.suppress(KrafError):  # it lapses by itself
+                self.lease.release()
+        return self._report(changed=True)
+
+    def _lock(self) -> None:
+        job = self.job
+        with self._timed(table.LOCK):
+            number = self.lease.acquire(job.limits.lock, self._say)
+            job.placement = self.records.read()
+            if job.placed.owner != EDGE:
+                why, fix = "its Placement says that the device owns it", "Run it again without edge_lost"
+                raise KrafError(f"app {job.app.key}", None, why, fix)
+            heard = int((job.look.get("record") or {}).get("fence", 0))
+            job.run = max(number, heard + 1, job.placed.run + 1)
+            job.placement = self.records.stamp(job.placed, job.run, job.holder)
+            job.epoch = job.placed.epoch
+        self.records.begin(DEVICE, job.epoch + 1, job.holder, [])
+
+    def _start(self) -> None:
+        result = self.job.on_device("take_over")
+        self._age = result.get("copy_age_seconds")
+        self.job.look = {**self.job.look, "record": result["record"]}
+
+    def _report(self, changed: bool, plan: list[dict[str, object]] | None = None) -> dict[str, Any]:
+        record = self.job.look.get("record") or {}
+        owner, epoch = str(record.get("owner", DEVICE)), int(record.get("epoch", 1))
+        report = {**super()._report(changed, plan), "owner": owner, "epoch": epoch}
+        return {**report, "copy_age_seconds": self._age} if self._age is not None else report

@@ -184,6 +184,13 @@ class MoverPod:
         _rc, found = self._run("sh", "-c", PURGE, "purge", str(keep), str(self.mover.run))
         return found.split()
 
+    def set_aside(self, tree: int) -> str:
+        """Give a tree another name, under which it stays; the name."""
+        name = f"lost-{tree}"
+        script = f"if [ -d {ROOT}/$1 ]; then rm -rf {ROOT}/$2; mv {ROOT}/$1 {ROOT}/$2; sync {ROOT}; fi"
+        self._run("sh", "-c", f"set -eu; {script}", "aside", str(tree), name)
+        return name
+
     def _run(self, *argv: str, expected: Sequence[int] = (0,)) -> tuple[int, str]:
         found = self._cluster.exec(self.mover.name, self.mover.namespace, argv, CONTAINER)
         if found.rc not in expected:

@@ -55,6 +55,7 @@ def world(placement: Placement | None, seen: Seen, look: Mapping[str, Any], over
         passed=seen.passed,
         overlap=overlap,
         lost=said.lost,
+        record_lost=bool(record.get("lost")),
     )
 
 

@@ -17,7 +17,7 @@ from ..cluster.kinds import MIGRATION, PLACEMENT
 from ..core import names
 from ..core.errors import KrafError
 from ..manifests.labels import check_owner, labels
-from ..migration.world import DEVICE
+from ..migration.world import DEVICE, EDGE
 
 MOVING, SETTLED = "Moving", "Settled"
 RUNNING, DONE, UNDONE, FAILED = "Running", "Done", "Undone", "Failed"
@@ -105,6 +105,11 @@ class Records:
     def commit(self, placement: Placement, owner: str, tree: int, lost: str = "") -> Placement:
         """Change the owner: the one write that decides. What was kept ready for the owner before is worth nothing."""
         spec = {"owner": owner, "epoch": placement.epoch + 1, "tree": tree, "lost": lost or None}
+        return self._patch(placement, {"spec": spec, "status": {"standby": None}})
+
+    def reconcile(self, placement: Placement, epoch: int) -> Placement:
+        """Learn what the device did without the edge: it has owned the app since, under this epoch."""
+        spec = {"owner": DEVICE, "epoch": epoch, "lost": EDGE}
         return self._patch(placement, {"spec": spec, "status": {"standby": None}})
 
     def keep(self, placement: Placement, tree: int, standby: Mapping[str, Any]) -> Placement:

@@ -35,8 +35,8 @@ class Standby(Walk):
             return self._report(changed=False)
         self.steps.describe()
         if check_mode:
-            settling = () if table.settled(state) else table.settle(state.owner, job.app.overlap)
-            return self._report(changed=True, plan=table.describe((*table.OPENING, *settling, *table.standby())))
+            plan = (*table.OPENING, *self._settling(state), *table.standby())
+            return self._report(changed=True, plan=table.describe(plan))
         namespaces.ensure(job.cluster, job.device.name, job.device.uid, False)
         self._lock()
         try:
@@ -86,7 +86,7 @@ class Abandon(Walk):
         if job.placement is None:
             return self._report(changed=False)
         if check_mode:
-            settling = () if table.settled(state) else table.settle(state.owner, job.app.overlap)
+            settling = self._settling(state)
             plan = table.describe((*table.OPENING, *settling, *table.abandon()))
             return self._report(changed=bool(job.placed.standby or settling), plan=plan)
         self._lock()

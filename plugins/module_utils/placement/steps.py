@@ -90,6 +90,8 @@ class Steps:
             table.STANDBY_PREPARE: self.standby_prepare,
             table.STANDBY_COPY: self.join,
             table.STANDBY_KEEP: self.standby_keep,
+            table.RECONCILE: self.reconcile,
+            table.SETTLE_ASIDE: self.settle_aside,
             table.ABANDON_DEVICE: self.abandon_device,
             table.ABANDON_EDGE: self.abandon_edge,
             table.PLACE: self.place,
@@ -417,6 +419,21 @@ class Steps:
         movers.remove(self.job.cluster, self.job.device.name, self.job.app.name)
         self.mover = None
         self.job.placement = self.records.close(self.job.placed, told)
+
+    # -- an edge that was lost --------------------------------------------------------------------------------------
+
+    def reconcile(self) -> None:
+        """The Placement says what the device has done."""
+        epoch = int((self.job.look.get("record") or {})["epoch"])
+        self.job.placement = self.records.reconcile(self.job.placed, epoch)
+
+    def settle_aside(self) -> None:
+        """The edge's copy, with what was written there after the device's, keeps another name on the volume."""
+        job = self.job
+        if job.app.data and job.placed.tree:
+            name = self.start_mover("").set_aside(job.placed.tree)
+            job.say(f"the edge's copy of the data is kept on its volume, as {name}")
+            job.placement = self.records.forget(job.placed, 0)
 
     # -- settle -----------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from ..core import names
 from ..core.errors import KrafError
 from ..migration import table
 from ..migration.table import Step
-from ..migration.world import HELD, READY, World
+from ..migration.world import DEVICE, EDGE, HELD, READY, World
 from ..storage import namespaces
 from . import fault, reading, verdicts
 from .edge import Edge
@@ -71,9 +71,17 @@ class Walk:
                 self.lease.release()
 
     def _plan(self, state: World) -> tuple[Step, ...]:
-        settling = () if table.settled(state) else table.settle(state.owner, self.job.app.overlap)
+        settling = self._settling(state)
         moving = () if state.owner == self.job.to else table.plan(self.job.to, self.job.app.overlap)
         return (*table.OPENING, *settling, *moving)
+
+    def _settling(self, state: World) -> tuple[Step, ...]:
+        if table.settled(state):
+            return ()
+        overlap, lost = self.job.app.overlap, self.job.placed.lost
+        if table.took_over(state, state.epoch):
+            return (table.RECONCILE, *table.settle(DEVICE, overlap, EDGE))
+        return table.settle(state.owner, overlap, lost)
 
     def _recover(self, fresh: bool) -> World:
         """Read both sides and conclude."""
@@ -134,13 +142,16 @@ class Walk:
         state = replace(self._world(), open=self._left)
         if table.settled(state):
             return False
+        if table.took_over(state, state.epoch):
+            self._walk((table.RECONCILE,))
+            state = self._recover(fresh=False)
         self._settle(state)
         return True
 
     def _settle(self, state: World) -> None:
         lost = self.job.placed.lost
-        self._walk(table.settle(state.owner, self.job.app.overlap))
-        if lost:
+        self._walk(table.settle(state.owner, self.job.app.overlap, lost))
+        if lost == DEVICE:
             self._tell_divergence()
         self._recover(fresh=False)
 

@@ -38,6 +38,8 @@ class Operator:
 
 LOST, STANDBY = "lost", "standby"
 """What an operator wants besides a side: to let the edge take over from a device that is away, to keep it ready."""
+NODES, ALL = "nodes", "all"
+"""What of the edge is away: its nodes, or the API server, too. An operator who wants so lets the device take over."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,16 @@ class System:
     holder: int = -1
     fence: int = 0
     away: bool = False
+    edge: str = ""
 
 
 def steps_of(operator: Operator, overlap: bool) -> tuple[Step, ...]:
+    if operator.part in (NODES, ALL):
+        return table.edge_lost(operator.part == NODES)
+    if operator.part == "reconcile":
+        return (table.RECONCILE,)
+    if operator.part in ("settle-device-lost", "settle-edge-lost"):
+        return table.settle(operator.part.split("-")[1], overlap, EDGE)
     if operator.part in ("lost-device", "lost-edge"):
         return table.device_lost(operator.part.split("-")[1], overlap)
     if operator.part == "standby":
@@ -63,10 +72,20 @@ def decide(operator: Operator, world: World) -> Operator:
     """What a run does once it has the lock and has read both sides."""
     if operator.to == LOST:
         return replace(operator, part=f"lost-{world.owner}", at=0, epoch=world.epoch)
+    if operator.to in (NODES, ALL):
+        done = world.record_owner == DEVICE or world.record_phase != IDLE
+        if done or (operator.to == NODES and world.owner == DEVICE):
+            return replace(operator, part="done")
+        if operator.to == ALL:
+            return replace(operator, part=ALL, at=0, epoch=0, fence=world.fence + 1)
+        return replace(operator, part=NODES, at=0, epoch=world.epoch)
     if not table.record_agrees(world):
         return replace(operator, part="refused")
+    if table.took_over(world, world.epoch):
+        return replace(operator, part="reconcile", at=0, epoch=world.epoch)
     if not table.settled(world):
-        return replace(operator, part=f"settle-{world.owner}", at=0, epoch=world.epoch)
+        more = "-lost" if world.lost == EDGE else ""
+        return replace(operator, part=f"settle-{world.owner}{more}", at=0, epoch=world.epoch)
     if world.owner == operator.to:
         return replace(operator, part="done")
     if operator.to == STANDBY:
@@ -79,7 +98,7 @@ def after(operator: Operator, world: World) -> Operator:
     operator = replace(operator, at=operator.at + 1)
     if operator.at < len(steps_of(operator, world.overlap)):
         return operator
-    if operator.part in ("move", "standby", "lost-device", "lost-edge"):
+    if operator.part in ("move", "standby", "lost-device", "lost-edge", NODES, ALL):
         return replace(operator, part="done")
     return replace(operator, part="decide", at=0)
 
@@ -91,8 +110,12 @@ def failed(operator: Operator) -> Operator:
     return replace(operator, part="decide", at=0, tries=1)
 
 
-def reaches(operator: Operator, overlap: bool, away: bool) -> bool:
+def reaches(operator: Operator, overlap: bool, away: bool, edge: str = "") -> bool:
     """Whether the operator's next move is possible: one that asks the device fails while that is away."""
+    if operator.to in (NODES, ALL):
+        return edge == operator.to
+    if edge == ALL:
+        return False
     if operator.to == LOST:
         return away  # the operator's word is true: the device does not run
     if operator.part == "decide":
@@ -100,15 +123,17 @@ def reaches(operator: Operator, overlap: bool, away: bool) -> bool:
     return not away or steps_of(operator, overlap)[operator.at].where == table.CLUSTER
 
 
-def advance(operator: Operator, world: World, away: bool = False) -> list[tuple[Operator, World]]:
+def advance(operator: Operator, world: World, away: bool = False, edge: str = "") -> list[tuple[Operator, World]]:
     """All that can come of the operator's next move."""
-    if operator.part not in ("lock", "done", "dead", "refused") and not reaches(operator, world.overlap, away):
+    if operator.part not in ("lock", "done", "dead", "refused") and not reaches(operator, world.overlap, away, edge):
         return [(replace(operator, part="dead"), world)]
     if operator.part == "decide":
         run = Run(operator.to, operator.epoch, operator.fence)
-        if not table.LOCK.requires(world, run):
+        if operator.to != ALL and not table.LOCK.requires(world, run):
             return [(replace(operator, part="dead"), world)]
         following = decide(operator, world)
+        if operator.to == ALL:  # nobody is asked for a lock
+            return [(following, world)]
         return [(following, table.LOCK.effect(world, run) if following.part not in ("done", "refused") else world)]
     if operator.part in ("lock", "done", "dead", "refused"):
         return []
@@ -119,6 +144,8 @@ def advance(operator: Operator, world: World, away: bool = False) -> list[tuple[
         done = step.effect(world, run)
         if step is table.LOST_COMMIT:  # the operator has accepted it: what the last copy lacks is not the owner's
             done = replace(done, latest=done.edge_data)
+        if step is table.EDGE_LOST_START:
+            done = replace(done, latest=done.device_data)
         outcomes = [(after(operator, done), done), (failed(operator), done)]
     elif step.name in ("gone", "ready") or step is table.SETTLE_READY:
         outcomes = [(failed(operator), world)]  # the limit of a wait
@@ -130,24 +157,26 @@ def advance(operator: Operator, world: World, away: bool = False) -> list[tuple[
 
 
 def untold(world: World) -> bool:
-    """Whether a device that was lost has not heard of the new owner."""
+    """Whether a side that was lost has not heard of the new owner."""
+    if world.lost == EDGE or world.record_lost:
+        return True
     return world.lost == DEVICE and world.record_epoch < world.epoch
 
 
 def returned(world: World) -> World:
     """The device starts again. Its guard asks the edge first, and leaves an app stopped that answers there."""
-    guarded = world.passed and not world.overlap
+    guarded = world.passed and not world.overlap and not world.record_lost
     return replace(world, running=False, restart=False) if guarded else replace(world, running=world.restart)
 
 
 def guarded(world: World) -> list[World]:
     """The guard asks again from time to time."""
-    if world.overlap or not (world.passed and world.running and world.record_phase == IDLE):
+    if world.overlap or world.record_lost or not (world.passed and world.running and world.record_phase == IDLE):
         return []
     return [replace(world, running=False, restart=False, forward=EDGE)]
 
 
-def nature(world: World) -> list[World]:
+def nature(world: World, no_nodes: bool = False) -> list[World]:
     """What happens without any operator."""
     found = guarded(world)
     if world.armed:  # the dead-man's timer
@@ -156,10 +185,11 @@ def nature(world: World) -> list[World]:
         else:
             found.append(replace(world, armed=False, forward=EDGE, record_phase=IDLE))
     found.append(returned(world))  # a reboot of the device
-    found += pods(world)
+    found += [] if no_nodes else pods(world)
     if world.latest < WRITES:
         if world.running and world.forward == DEVICE:
-            latest = world.latest if untold(world) else world.device_data + 1
+            mine = world.lost != DEVICE or world.record_epoch >= world.epoch
+            latest = world.device_data + 1 if mine else world.latest
             found.append(replace(world, device_data=min(world.device_data + 1, 2), latest=latest))
         if world.passed and world.forward == EDGE:
             found.append(replace(world, edge_data=world.edge_data + 1, latest=world.edge_data + 1))
@@ -178,12 +208,22 @@ def pods(world: World) -> list[World]:
     return []
 
 
+def of_the_edge(system: System) -> list[System]:
+    """The edge goes and comes. Without nodes no pod runs or goes; what was to go is gone once they are back."""
+    wanted = {one.to for one in system.operators} & {NODES, ALL}
+    if system.edge:
+        return [replace(system, edge="")]
+    away = replace(system.world, passed=False)
+    return [replace(system, world=away, edge=one) for one in sorted(wanted)]
+
+
 def successors(system: System) -> list[System]:
     if system.away:
         found = [replace(system, world=world) for world in pods(system.world)]
         found.append(replace(system, world=returned(system.world), away=False))
     else:
-        found = [replace(system, world=world) for world in nature(system.world)]
+        found = [replace(system, world=world) for world in nature(system.world, bool(system.edge))]
+        found += of_the_edge(system)
         if any(one.to == LOST for one in system.operators):
             found.append(replace(system, world=replace(system.world, running=False), away=True))
     for number, operator in enumerate(system.operators):
@@ -192,7 +232,7 @@ def successors(system: System) -> list[System]:
             holding = replace(operator, part="decide", fence=system.fence + 1)
             found.append(_with(replace(system, holder=number, fence=system.fence + 1), number, holding))
             continue
-        for moved, world in advance(operator, system.world, system.away):
+        for moved, world in advance(operator, system.world, system.away, system.edge):
             found.append(_with(replace(system, world=world), number, moved))
         if operator.part not in ("dead", "done", "refused"):
             found.append(_with(system, number, replace(operator, part="dead")))
@@ -217,11 +257,12 @@ def wrong(world: World) -> str:
         return "both sides run"
     if world.running and world.owner != DEVICE and not untold(world):
         return "the container runs, but the edge owns the app"
-    if world.passed and world.owner != EDGE:
+    if world.passed and world.owner != EDGE and not untold(world):
         return "the pod runs, but the device owns the app"
     ready = world.record_phase == "ready" and world.record_to == DEVICE and world.epoch == world.record_epoch + 1
     taken = world.incoming if ready and world.incoming != -1 else world.device_data
-    data = world.edge_data if world.owner == EDGE else taken
+    owner = DEVICE if table.took_over(world, world.epoch) else world.owner
+    data = world.edge_data if owner == EDGE else taken
     return "" if data == world.latest else f"the owner's data are {data}, clients were told {world.latest}"
 
 
@@ -273,7 +314,11 @@ def takes_over(world: World, fence: int) -> str:
 @pytest.mark.parametrize("overlap", [False, True])
 @pytest.mark.parametrize(
     "goals",
-    [(EDGE, EDGE), (EDGE, DEVICE), (DEVICE, EDGE), (DEVICE, DEVICE), (LOST, EDGE), (LOST, DEVICE), (LOST, STANDBY)],
+    [
+        *((one, two) for one in (EDGE, DEVICE) for two in (EDGE, DEVICE)),
+        *((LOST, other) for other in (EDGE, DEVICE, STANDBY)),
+        *((away, other) for away in (NODES, ALL) for other in (EDGE, DEVICE)),
+    ],
 )
 @pytest.mark.parametrize("owner", [DEVICE, EDGE])
 def test_at_most_one_side_runs_with_its_data_and_every_state_has_a_way_on(
@@ -294,7 +339,7 @@ def test_at_most_one_side_runs_with_its_data_and_every_state_has_a_way_on(
             passed=True,
             marker=2,
             edge_data=0,
-            device_data=-1,
+            device_data=0 if goals[0] in (NODES, ALL) else -1,
             overlap=overlap,
         )
     start = System(world, tuple(Operator(goal) for goal in goals))
@@ -307,7 +352,7 @@ def test_at_most_one_side_runs_with_its_data_and_every_state_has_a_way_on(
             ready = system.world.overlap or system.world.edge_data != -1
             problem = takes_over(system.world, system.fence) if ready else ""
             assert not problem, f"{problem} from {system}"
-        for goal in (DEVICE, EDGE) if not system.away else ():
+        for goal in (DEVICE, EDGE) if not system.away and not system.edge else ():
             if (system.world, goal) not in ended:
                 ended.add((system.world, goal))
                 problem = ends_well(system.world, goal, system.fence)

@@ -265,3 +265,48 @@ def test_an_old_epoch_is_refused_unless_the_placement_says_who_was_lost(engine: 
     with pytest.raises(KrafError, match="epoch 5"):
         handover.fence_off(replace(LOST, lost=lost))
     assert engine.running("notes")
+
+
+EDGES = replace(RECORD, owner=EDGE, ways=(), verified=1.0)
+TAKE = handover.Task("notes", 0, 9, container="notes", ways=(ways.Way(**WAYS[0]),))
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch, engine: Docker) -> None:
+    """The app answers on the device once it runs there."""
+    monkeypatch.setattr(handover.ways, "probe_device", lambda *given, **more: None)
+    engine.add("notes", "no", running=False)
+
+
+@pytest.mark.parametrize(
+    ("record", "epoch"),
+    [(EDGES, 5), (replace(EDGES, phase=MOVING, to=DEVICE), 5), (replace(EDGES, phase=READY, to=DEVICE), 7)],
+)
+def test_an_edge_that_is_lost_is_taken_over(
+    engine: Docker, forwards: Forwards, edge: list[str], answers: None, record: Record, epoch: int
+) -> None:
+    placement.save(record)
+    done = handover.take_over(TAKE)
+    assert (engine.running("notes"), engine.policy("notes")[0], forwards.target) == (True, "always", DEVICE)
+    found = placement.load("notes")
+    assert found is not None
+    assert (found.owner, found.epoch, found.phase, found.lost) == (DEVICE, epoch, "idle", True)
+    assert (done["copy_age_seconds"] is None) == (record.phase == READY)
+
+
+def test_an_edge_that_answers_is_not_taken_over(
+    engine: Docker, forwards: Forwards, edge: list[str], answers: None
+) -> None:
+    before = placement.save(EDGES)
+    edge.append(WAYS[0]["sni"])
+    with pytest.raises(KrafError, match="it answers at the edge"):
+        handover.take_over(TAKE)
+    found = placement.load("notes")
+    assert found is not None
+    assert replace(found, fence=before.fence) == before
+    assert not engine.running("notes")
+
+
+def test_an_app_that_the_device_owns_stays_as_it_is(engine: Docker, forwards: Forwards, edge: list[str]) -> None:
+    placement.save(RECORD)
+    assert handover.take_over(TAKE)["changed"] is False
