@@ -51,6 +51,7 @@ class Served:
     address: str
     folder: Path
     client: Registry
+    pid: int
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
@@ -149,12 +150,12 @@ def running(folder: Path, trust: Path, host: str = "127.0.0.1") -> Iterator[Serv
         (folder / "log").open("wb") as log,
         parts.process(
             "docker-registry", "serve", str(folder / "config.yml"), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        ),
+        ) as process,
     ):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(registry, "CERTIFICATES", str(trust))
             client = Registry(address, LOGIN)
-        served = Served(address, folder, client)
+        served = Served(address, folder, client, process.pid)
         parts.until(lambda: _answers(served), what=f"image registry, see {folder}/log")
         yield served
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -249,7 +250,10 @@ mount -t overlay overlay -o "lowerdir=/etc,upperdir=$3/upper,workdir=$3/work" /e
 mkdir -p /etc/docker
 cp -r "$2" /etc/docker/certs.d
 shift 3
-"$@" "$FIRST"
+# While the image registry stands still, nothing can end.
+kill -STOP "$REGISTRY"
+"$@" "$FIRST" || echo failed
+kill -CONT "$REGISTRY"
 "$@" "$SECOND"
 """
 
@@ -257,7 +261,7 @@ shift 3
 def test_a_push_outlives_the_call_that_began_it_as_ansible_runs_it(
     engine: Engine, served: Served, tmp_path: Path
 ) -> None:
-    make(engine, tmp_path / "a", "outlives", 48 * MIB)
+    make(engine, tmp_path / "a", "outlives", MIB)
     engine.create("outlives", "outlives:1", Cmd=["/data"])
     given = {
         "step": "push",
@@ -273,7 +277,8 @@ def test_a_push_outlives_the_call_that_began_it_as_ansible_runs_it(
         "ANSIBLE_COLLECTIONS_PATH": str(Path(__file__).parents[3] / "build/collections"),
         "ANSIBLE_HOME": str(tmp_path / "home"),
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-        "FIRST": json.dumps({**given, "push_wait": 0.3}),
+        "REGISTRY": str(served.pid),
+        "FIRST": json.dumps({**given, "push_wait": 1}),
         "SECOND": json.dumps({**given, "push_wait": 60}),
     }
     (tmp_path / "etc").mkdir()
@@ -290,8 +295,9 @@ def test_a_push_outlives_the_call_that_began_it_as_ansible_runs_it(
     ]
     argv += [str(Path(sys.executable).parent / "ansible"), "localhost", "-m", "kraf.edge.app_handover", "-a"]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    os.kill(served.pid, signal.SIGCONT)
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = (json.loads(one[one.index("{") :]) for one in done.stdout.split("localhost | CHANGED =>")[1:])
     assert set(first["progress"]) == {"done", "total", "waiting"}
-    assert second["pushed_bytes"] >= 48 * MIB
+    assert second["pushed_bytes"] >= MIB
     assert served.client.manifest("pi1/outlives", second["reference"].partition("@")[2]) is not None
