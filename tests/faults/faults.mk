@@ -1,4 +1,4 @@
-.PHONY: faults faults-address faults-removal faults-plays faults-lost
+.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch
 
 faults: setup ## the play killed before and after each step of a migration, on the lab that is up; FAULTS='--only ... --shard i/n'
 	@python -m tests.faults.run $(FAULTS)
@@ -14,3 +14,6 @@ faults-plays: setup ## every other playbook killed again and again on its way, f
 
 faults-lost: setup ## a device is lost, the edge takes its apps over, the device comes back; on the lab that is up
 	@python -m tests.faults.lost
+
+faults-mismatch: setup ## a re-flashed device, a restored etcd, a deleted namespace: shown and refused; on the lab that is up
+	@python -m tests.faults.mismatch
