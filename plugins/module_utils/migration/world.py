@@ -49,6 +49,8 @@ class World:
         incoming: version of the copy beside; -1 is none.
         latest: version that clients were last told was stored.
         overlap: whether the app may run on both sides for a moment; it has no data and no gate.
+        job: whether the app runs once: on the device it is at rest, and coming back does not start it there again.
+        ended: of a job, the epoch of the workload that has ended at the edge; 0 is none. It never runs again.
     """
 
     owner: str = DEVICE
@@ -74,6 +76,12 @@ class World:
     incoming: int = -1
     latest: int = 0
     overlap: bool = False
+    job: bool = False
+    ended: int = 0
+
+    def begun(self, epoch: int) -> bool:
+        """Whether the app of this epoch runs at the edge, or has run there."""
+        return epoch > 0 and ((self.passed and self.pod == epoch) or (self.job and self.ended == epoch))
 
 
 @dataclass(frozen=True)
