@@ -40,6 +40,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "copy_timeout": {"type": "float", "default": 3600.0},
     "drain_seconds": {"type": "float", "default": 1.0},
     "deadman_seconds": {"type": "int", "default": 120},
+    "job_timeout": {"type": "float", "default": 3600.0},
+    "job_kill": {"type": "bool", "default": False},
     "accept": {"type": "list", "elements": "str", "default": []},
 }
 MODULE = "kraf.edge.app_handover"
@@ -165,6 +167,8 @@ def _limits(options: Mapping[str, Any]) -> Limits:
         deadman=options["deadman_seconds"],
         volume_bytes=sizes.parse(options["volume_size"], "volume_size"),
         storage_class=options.get("storage_class") or "",
+        job=options["job_timeout"],
+        kill=options["job_kill"],
     )
 
 

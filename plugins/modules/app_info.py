@@ -116,6 +116,14 @@ apps:
       description: Whether both sides may run at once.
       type: bool
       sample: false
+    retries:
+      description: How often a job is tried again.
+      type: int
+      sample: 0
+    deadline_seconds:
+      description: After how many seconds at the edge a job is ended, V(0) for never.
+      type: int
+      sample: 0
 result:
   description: What O(query) selects from RV(apps).
   returned: success and O(query) is given

@@ -147,7 +147,7 @@ class Mover:
     Attributes:
         image: image of the collection's own.
         app_image: the app's image, to be on the node before it is needed; empty pulls nothing.
-        node: where it has to run; empty leaves that to the volume.
+        node: where it has to run; empty leaves that to the volume. ``architecture``: of its node, where that is open.
         token: shared with the device.
         data: whether the app has a volume.
     """
@@ -162,6 +162,7 @@ class Mover:
     app_image: str = ""
     node: str = ""
     data: bool = True
+    architecture: str = ""
 
     @property
     def name(self) -> str:
@@ -255,6 +256,8 @@ def pod(mover: Mover) -> dict[str, Any]:
     }
     if mover.node:
         spec["nodeSelector"] = {"kubernetes.io/hostname": mover.node}
+    elif mover.architecture:
+        spec["nodeSelector"] = {"kubernetes.io/arch": mover.architecture}
     return _object(mover, "Pod", spec=spec)
 
 

@@ -411,9 +411,7 @@ GIVE_BACK_HOLD = Step(
     "give back",
     DEVICE,
     "make sure that the forward was not released",
-    lambda w, r: (
-        _fresh(w, r) and w.forward == HELD and w.record_phase == READY and w.record_epoch == r.epoch
-    ),
+    lambda w, r: _fresh(w, r) and w.forward == HELD and w.record_phase == READY and w.record_epoch == r.epoch,
     _heard,
 )
 GIVE_BACK_STOP = Step(
