@@ -251,7 +251,7 @@ RELEASE_DEVICE = Step(
     lambda w, r: _heard(w, r, record_owner=DEVICE, record_epoch=r.epoch + 1, record_phase=IDLE, forward=DEVICE),
 )
 
-# -- jobs: they run once, at the edge; what they leave comes back --------------------------------------------------------
+# -- jobs: they run once, at the edge; what they leave comes back ----------------------------------------------------
 
 JOB_START_EDGE = replace(
     START_EDGE,
@@ -490,7 +490,7 @@ _JOB_TO_DEVICE = (
     JOB_START_DEVICE,
     JOB_RELEASE_DEVICE,
     OVER_STOP_EDGE,
-    replace(GONE, held=False),
+    GONE,
     JOB_CONFIRM,
 )
 

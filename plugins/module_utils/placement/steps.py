@@ -108,7 +108,7 @@ class Steps:
             table.SETTLE_CLOSE: self.close,
             table.GIVE_BACK_HOLD: lambda: self._take(self.job.on_device("still_held", EDGE, self.job.epoch)),
             table.GIVE_BACK_FENCE: lambda: self._mark(self.job.epoch + 2),
-            table.GIVE_BACK_STOP: self.edge.stop,
+            table.GIVE_BACK_STOP: self.give_back_stop,
             table.GIVE_BACK_COMMIT: lambda: self._commit(DEVICE, self.job.tree),
             table.GIVE_BACK_UNSTART: lambda: self._take(self.job.on_device("still_held", DEVICE, self.job.epoch)),
             table.GIVE_BACK_TO_EDGE: lambda: self._commit(EDGE, self.job.tree),
@@ -397,6 +397,15 @@ class Steps:
         movers.remove(self.job.cluster, self.job.device.name, self.job.app.name)
         self.mover = None
         self.job.placement = self.records.close(self.job.placed)
+
+    def give_back_stop(self) -> None:
+        """The workload away before its owner is given back; the gate is shut by now."""
+        if self.job.app.job:
+            seen = self.edge.look()
+            if seen.passed or seen.ended:
+                why = "it has begun at the edge meanwhile, and is left to end there"
+                raise KrafError(f"job {self.job.app.key}", None, why, "Run it again; it goes on from there")
+        self.edge.stop()
 
     # -- settle -----------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.placement import reading
 from ansible_collections.kraf.edge.plugins.module_utils.placement.edge import Seen
 from ansible_collections.kraf.edge.plugins.module_utils.placement.records import Placement
 
-from .containers import container
+from .containers import APP, container
 
 NEVER: dict[str, Any] = {"record": None, "forward": None}
 RECORD = {"owner": "device", "epoch": 1, "phase": "idle", "to": "device", "fence": 1, "restart_policy": "always"}
@@ -30,14 +30,14 @@ def look(record: dict[str, Any] | None = None, forward: str = "device", **change
 
 
 def test_an_app_that_never_moved_is_settled_on_its_device() -> None:
-    state = reading.world(None, Seen(), {**NEVER, "container": container()}, False)
+    state = reading.world(None, Seen(), {**NEVER, "container": container()}, APP)
     assert table.settled(state)
     assert state.owner == "device"
 
 
 def test_an_app_at_the_edge_is_settled_there() -> None:
     said = look({"owner": "edge", "epoch": 2}, "edge", running=False, restart_policy="no")
-    assert table.settled(reading.world(Placement("edge", 2), Seen(2, 2, True, "worker1"), said, False))
+    assert table.settled(reading.world(Placement("edge", 2), Seen(2, 2, True, "worker1"), said, APP))
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_an_app_at_the_edge_is_settled_there() -> None:
     ids=["no workload", "held", "runs on both", "stopped halfway", "open", "workload left", "stopped"],
 )
 def test_what_an_earlier_run_left_is_not_settled(placement: Placement, seen: Seen, said: dict[str, Any]) -> None:
-    assert not table.settled(reading.world(placement, seen, said, False))
+    assert not table.settled(reading.world(placement, seen, said, APP))
 
 
 def test_mig_02_a_stopped_container_that_docker_would_start_again_is_not_settled() -> None:
     said = look({"owner": "edge", "epoch": 2}, "edge", running=False, restart_policy="always")
-    assert not table.settled(reading.world(Placement("edge", 2), Seen(2), said, False))
+    assert not table.settled(reading.world(Placement("edge", 2), Seen(2), said, APP))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_mismatch_is_refused_and_shows_both_sides(
     placement: Placement | None, seen: Seen, record: dict[str, Any], named: str
 ) -> None:
     said = look(record)
-    state = reading.world(placement, seen, said, False)
+    state = reading.world(placement, seen, said, APP)
     with pytest.raises(KrafError) as caught:
         reading.check("pi1/faces", placement, state, seen)
     assert named in str(caught.value)
