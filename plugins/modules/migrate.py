@@ -191,7 +191,7 @@ apps:
       returned: for a job that has come back
       sample: {result: failed, reason: OOMKilled, exit_code: 137, runs: 2, seconds: 71.0}
     log:
-      description: The last lines of a job's last try, 50 lines and 16,000 characters at most.
+      description: The last lines of a job's last try, 50 lines of 500 characters and 16,000 characters in all at most.
       type: list
       elements: str
       returned: for a job that has come back

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from ..core.coerce import printable
 from ..manifests.workload import GATE
 
 KILLED = "kraf.io/killed"
 """Annotation of a Job that was taken back before its end: when."""
 
-LINES = 50
+LINES, WIDTH = 50, 500
 MOST = 16000
 """Characters of the log's end that a Migration holds (its CRD's maxLength)."""
 
@@ -162,7 +163,8 @@ def read(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]], log: str) ->
     status = job.get("status") or {}
     first = min((one for one in starts if one), default=str(status.get("startTime") or ""))
     runs = max(len(begun), int(status.get("failed") or 0) + int(status.get("succeeded") or 0))
-    return Outcome(result, reason, None if code is None else int(code), runs, first, finished, log[-MOST:])
+    lines = "\n".join(printable(line, WIDTH) for line in log.splitlines())
+    return Outcome(result, reason, None if code is None else int(code), runs, first, finished, lines[-MOST:])
 
 
 def _reason(condition: Mapping[str, Any], terminated: Mapping[str, Any], pods: Sequence[Mapping[str, Any]]) -> str:

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.migration import table
 from ansible_collections.kraf.edge.plugins.module_utils.placement import reading
@@ -85,3 +87,48 @@ def test_a_mismatch_is_refused_and_shows_both_sides(
         reading.check("pi1/faces", placement, state, seen)
     assert named in str(caught.value)
     assert "the device says owner" in str(caught.value)
+
+
+JOB = App("pi1", "faces", kind="job")
+RESTS = {"job": True, "restart_policy": "no"}
+
+
+def job_at_edge(seen: Seen) -> Any:
+    said = look({**RESTS, "owner": "edge", "epoch": 2}, running=False, restart_policy="no")
+    return reading.world(Placement("edge", 2), seen, {**said, "forward": None}, JOB)
+
+
+def test_a_job_at_rest_is_settled_on_its_device_and_so_is_one_that_was_started_there() -> None:
+    for running in (False, True):
+        said = {**NEVER, "container": container(running=running, restart_policy="no")}
+        assert table.settled(reading.world(None, Seen(), said, JOB))
+
+
+@pytest.mark.parametrize(
+    "seen", [Seen(2), Seen(2, 2, True), Seen(2, 2, False, ended=2)], ids=["waits", "runs", "ended"]
+)
+def test_a_job_is_settled_at_the_edge_whether_it_runs_or_has_run(seen: Seen) -> None:
+    assert table.settled(job_at_edge(seen))
+
+
+def test_a_job_that_has_begun_is_not_given_back() -> None:
+    held = replace(job_at_edge(Seen(2, 2, True)), record_epoch=1, record_phase="ready", forward="held")
+    assert not table.revocable(held, "edge", 1)
+    assert not table.revocable(replace(held, passed=False, ended=2), "edge", 1)
+    assert table.revocable(replace(held, passed=False), "edge", 1)
+
+
+def test_a_job_that_came_back_is_not_given_back_to_run_again() -> None:
+    back = replace(
+        job_at_edge(Seen(2, 2, False, ended=2)), owner="device", epoch=3, record_phase="ready", forward="held"
+    )
+    assert not table.revocable(back, "device", 2)
+    assert table.revocable(replace(back, job=False), "device", 2)
+
+
+def test_a_kind_that_was_changed_while_the_edge_owns_the_app_is_refused() -> None:
+    with pytest.raises(KrafError, match="went to the edge as a service"):
+        reading.same_kind(JOB, look({"owner": "edge"}))
+    with pytest.raises(KrafError, match="went to the edge as a job"):
+        reading.same_kind(APP, look({"owner": "edge", "job": True}))
+    reading.same_kind(JOB, look({"owner": "device"}))
