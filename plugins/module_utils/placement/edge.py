@@ -14,7 +14,7 @@ from typing import Any
 from ..catalog.records import App
 from ..cluster.client import Cluster
 from ..cluster.converge import converge
-from ..cluster.errors import ClusterError, WaitTimeout
+from ..cluster.errors import ClusterError, Conflict, WaitTimeout
 from ..cluster.kinds import CONFIG_MAP, DEPLOYMENT, JOB, POD, SECRET, STATEFUL_SET, Kind
 from ..core import names
 from ..core.errors import KrafError
@@ -25,6 +25,8 @@ from . import outcome
 from .outcome import Outcome
 
 Object = dict[str, Any]
+RESUMES = 10
+"""Tries to resume a job whose object others write meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +137,23 @@ class Edge:
             self._cluster.exec(f"{self.name}-0", self.namespace, command, GATE)
 
     def resume(self) -> None:
-        """Let a job begin; one that was taken back stays ended."""
-        found = self._cluster.get(self.kind, self.name, self.namespace)
-        if found is not None and found["spec"].get("suspend") and not outcome.ended(found):
-            # Only this very state: a run that comes late resumes nothing that another has made since.
-            version = {"resourceVersion": found["metadata"]["resourceVersion"]}
-            self._cluster.patch(self.kind, self.name, self.namespace, {"metadata": version, "spec": {"suspend": False}})
+        """Let a job begin; one that was taken back stays ended.
+
+        Raises:
+            Conflict: when somebody else writes its Job all the time.
+        """
+        for left in reversed(range(RESUMES)):
+            found = self._cluster.get(JOB, self.name, self.namespace)
+            if found is None or not found["spec"].get("suspend") or outcome.ended(found):
+                return
+            # Only this very state: what another run has done to it since counts. Its controller writes it, too.
+            body = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "spec": {"suspend": False}}
+            try:
+                self._cluster.patch(JOB, self.name, self.namespace, body)
+                return
+            except Conflict:
+                if not left:
+                    raise
 
     def begun(self, epoch: int, limit: float) -> None:
         """Wait until a job runs, or has run.

@@ -102,9 +102,10 @@ def _parsed(text: str) -> datetime:
     return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
 
 
-def made(pod: Mapping[str, Any]) -> tuple[str, str]:
-    """By what pods of one app are put in order."""
-    return str(pod["metadata"].get("creationTimestamp") or ""), str(pod["metadata"]["name"])
+def made(pod: Mapping[str, Any]) -> tuple[str, int]:
+    """By what pods of one app are put in order; of two within a second, the one that was written last is the later."""
+    metadata = pod["metadata"]
+    return str(metadata.get("creationTimestamp") or ""), int(metadata.get("resourceVersion") or 0)
 
 
 def _state(pod: Mapping[str, Any]) -> Mapping[str, Any]:
