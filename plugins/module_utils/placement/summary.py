@@ -22,6 +22,8 @@ def lines(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         if row.get("changed") and row.get("device_calls"):
             found += ["", f"{row['app']} took {_cost(row)}"]
+        if row.get("job"):
+            found += ["", *_job(row)]
         if row.get("failed"):
             found += ["", f"{row['app']} was not moved: {printable(row['msg'], 2000)}"]
         if row.get("plan"):
@@ -32,6 +34,16 @@ def lines(rows: Sequence[Row]) -> list[str]:
             found += ["", f"What is different for {row['app']} at the edge"]
             found += [f"  {line}" for line in table(different, REPORT_COLUMNS, REPORT_WIDTH)]
     return found
+
+
+def _job(row: Row) -> list[str]:
+    """How a job ended, and what it said last."""
+    job = row["job"]
+    code = "no exit code" if job["exit_code"] is None else f"exit code {job['exit_code']}"
+    reason = f" ({printable(job['reason'])})" if job["reason"] else ""
+    text = f"{row['app']} {job['result']}{reason}: {code} after {job['seconds']:.0f} s and {job['runs']} run(s)"
+    log = [f"  {printable(line, REPORT_WIDTH)}" for line in row.get("log") or []]
+    return [text, *(["Its log ends with", *log] if log else [])]
 
 
 def _move(row: Row) -> Row:
