@@ -46,7 +46,11 @@ options:
         choices: [present, absent]
         default: present
       kind:
-        description: What the app is. Only services, which run until they are stopped, are supported so far.
+        description:
+          - What the app is. A V(service) runs until it is stopped. A V(job) runs once, to its end.
+          - The container of a job is stopped on the device, or was only created. It is moved to the edge to run there;
+            when it has ended it is moved back, with its result files, and is not started on the device again.
+          - A job has no ports, no probe and no overlap, and Docker must not start its container by itself.
         type: str
         default: service
       images:
@@ -137,6 +141,17 @@ options:
           - Only nodes that have an emulator are used; the role C(kraf.edge.kubernetes) finds out which have.
         type: bool
         default: false
+      retries:
+        description:
+          - How often a job that has failed is tried again at the edge. Each try begins with what the last one left.
+        type: int
+        default: 0
+      deadline_seconds:
+        description:
+          - After how many seconds at the edge a job is ended, all its tries together; V(0) is never.
+          - Kubernetes 1.22 removes the pod then, so no exit code and no log are left of it.
+        type: int
+        default: 0
 seealso:
   - module: kraf.edge.app_info
   - module: kraf.edge.device
@@ -161,6 +176,18 @@ EXAMPLES = r"""
         memory: 512Mi
         probe:
           path: /health
+
+- name: Register a job that may be tried twice and has an hour for it
+  kraf.edge.app:
+    apps:
+      - device: pi1
+        name: training
+        kind: job
+        data:
+          - name: model
+            path: /model
+        retries: 1
+        deadline_seconds: 3600
 
 - name: Take the app out of the catalog
   kraf.edge.app:
@@ -248,6 +275,14 @@ apps:
       description: Whether nodes may run the device's image by emulation.
       type: bool
       sample: false
+    retries:
+      description: How often a job is tried again.
+      type: int
+      sample: 0
+    deadline_seconds:
+      description: After how many seconds at the edge a job is ended, V(0) for never.
+      type: int
+      sample: 0
 """
 
 from typing import Any
@@ -285,6 +320,8 @@ APP_ARGS: dict[str, dict[str, Any]] = {
     "probe": {"type": "dict", "options": {"path": {"type": "str"}, "port": {"type": "int"}}},
     "overlap": {"type": "bool", "default": False},
     "emulation": {"type": "bool", "default": False},
+    "retries": {"type": "int", "default": 0},
+    "deadline_seconds": {"type": "int", "default": 0},
 }
 
 

@@ -142,6 +142,10 @@ options:
     description: Whether the app may run on both sides for a moment.
     type: bool
     default: false
+  job:
+    description: Whether the app is a job, which no step starts on the device.
+    type: bool
+    default: false
   secrets:
     description: Whether O(step=look) returns values of the environment and bound files, too. They are not to be shown.
     type: bool
@@ -366,6 +370,7 @@ SPEC = {
     "rsync_sni": {"type": "str", "default": ""},
     "token": {"type": "str", "default": "", "no_log": True},
     "overlap": {"type": "bool", "default": False},
+    "job": {"type": "bool", "default": False},
     "secrets": {"type": "bool", "default": False, "no_log": False},
     "drain_seconds": {"type": "float", "default": 1.0},
     "deadman_seconds": {"type": "int", "default": 120},

@@ -120,6 +120,14 @@ apps:
       description: Whether nodes may run the device's image by emulation.
       type: bool
       sample: false
+    retries:
+      description: How often a job is tried again.
+      type: int
+      sample: 0
+    deadline_seconds:
+      description: After how many seconds at the edge a job is ended, V(0) for never.
+      type: int
+      sample: 0
 result:
   description: What O(query) selects from RV(apps).
   returned: success and O(query) is given

@@ -47,6 +47,19 @@ options:
     description: After how many seconds the device undoes a move by itself if nobody goes on with it.
     type: int
     default: 120
+  job_timeout:
+    description:
+      - How long to wait for a job to end before it is moved to the device, in seconds. It goes on running at the edge
+        when it has not ended by then, and the move is refused.
+      - V(0) refuses at once to move a job that still runs.
+    type: float
+    default: 3600
+  job_kill:
+    description:
+      - Whether a job that has not ended after O(job_timeout) is ended, and moved to the device with what it wrote.
+      - It counts as C(killed), and is begun again only by another move to the edge.
+    type: bool
+    default: false
   device_lost:
     description:
       - V(accept) says that the device does not run and will not be asked. The edge takes its apps over from the last
@@ -71,6 +84,8 @@ requirements:
   - kubernetes (Python package) on the controller
 notes:
   - The app has TCP ports alone, or none, and its data lie in bind mounts or volumes of the container.
+  - A job (kind V(job) in the catalog) is moved while it is at rest. It runs at the edge as a Job, begun as often as its
+    retries allow and never once more, and its move to the device waits for its end.
 seealso:
   - module: kraf.edge.standby
   - module: kraf.edge.app
@@ -107,6 +122,14 @@ EXAMPLES = r"""
     to: device
     edge_lost: accept
   become: true
+- name: Bring a job back with its results, after ten hours at most
+  kraf.edge.migrate:
+    kubeconfig: ~/.kube/kraf-kraf.conf
+    apps: [training]
+    to: device
+    job_timeout: 36000
+  become: true
+  register: moved
 
 - name: See what moving it back would do
   kraf.edge.migrate:
@@ -169,6 +192,22 @@ apps:
     device_calls: {description: Number of module runs on the device., type: int, returned: success}
     epoch: {description: Number of the ownership., type: int, returned: success}
     held_seconds: {description: How long clients waited., type: float, returned: success}
+    exit_code:
+      description: Exit code of a job's last try; null when Kubernetes removed its pod, as it does at the deadline.
+      type: int
+      returned: for a job that has come back
+    job:
+      description:
+        - How a job has ended. C(result) is V(succeeded), V(failed), or V(killed) when it was taken back before its end;
+          C(reason) is in Kubernetes' words; C(runs) is how often it was begun.
+      type: dict
+      returned: for a job that has come back
+      sample: {result: failed, reason: OOMKilled, exit_code: 137, runs: 2, seconds: 71.0}
+    log:
+      description: The last lines of a job's last try, 50 lines of 500 characters and 16,000 characters in all at most.
+      type: list
+      elements: str
+      returned: for a job that has come back
     image: {description: What it runs from at the edge., type: str, returned: success}
     owner: {description: "V(edge) or V(device).", type: str, returned: success}
     plan: {description: The steps., type: list, elements: dict, returned: in check mode}

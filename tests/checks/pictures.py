@@ -14,10 +14,12 @@ from plugins.module_utils.migration.world import DEVICE, EDGE, HELD, Run, World,
 PAGE = Path("docs/migration.md")
 BEGIN, END = "<!-- begin: drawn by python -m tests.checks.pictures -->", "<!-- end -->"
 MOVES = (
-    ("To the edge, an app with data", EDGE, False),
-    ("To the device, an app with data", DEVICE, False),
-    ("To the edge, an app that may run on both sides", EDGE, True),
-    ("To the device, an app that may run on both sides", DEVICE, True),
+    ("To the edge, an app with data", EDGE, World()),
+    ("To the device, an app with data", DEVICE, World()),
+    ("To the edge, an app that may run on both sides", EDGE, World(overlap=True)),
+    ("To the device, an app that may run on both sides", DEVICE, World(overlap=True)),
+    ("To the edge, a job", EDGE, World(job=True, running=False, restart=False)),
+    ("To the device, a job", DEVICE, World(job=True, running=False, restart=False)),
 )
 
 
@@ -40,23 +42,29 @@ def drawn(text: str) -> str:
 
 def pictures() -> str:
     """One diagram and one list of steps for each kind of move."""
-    return "\n".join("\n".join(_picture(title, to, overlap)) for title, to, overlap in MOVES)
+    return "\n".join("\n".join(_picture(title, to, kind)) for title, to, kind in MOVES)
 
 
-def walk(to: str, overlap: bool) -> Iterator[tuple[Step, World]]:
+def walk(to: str, world: World) -> Iterator[tuple[Step, World]]:
     """The steps of a move that nothing disturbs, each with the state after it.
+
+    Args:
+        to: the side that is to own the app.
+        world: a settled app on its device.
 
     Raises:
         ValueError: when the table refuses a step of its own plan.
     """
-    world = World(overlap=overlap)
+    overlap = world.overlap
     if to == DEVICE:
         world = replace(
             world, owner=EDGE, record_owner=EDGE, running=False, restart=False, forward=EDGE, workload=1, edge_data=0
         )
         world = _edge(world if overlap else replace(world, marker=1))
     run = Run(to, world.epoch, 1)
-    for step in (*table.OPENING, *table.plan(to, overlap)):
+    for step in (*table.OPENING, *table.plan(to, overlap, world.job)):
+        if step is table.FINISH:
+            world = replace(world, passed=False, ended=world.workload)
         if not step.requires(world, run):
             raise ValueError(f"step {step.name} of the plan to the {to} is refused")
         world = _edge(step.effect(world, run))
@@ -67,12 +75,14 @@ def _edge(world: World) -> World:
     """What the cluster does by itself: pods come and go with their workload, the gate opens for its marker."""
     pod = world.workload
     started = world.passed and world.pod == pod
+    if world.job and pod and world.ended == pod:
+        return replace(world, pod=pod, passed=False)
     return replace(world, pod=pod, passed=bool(pod) and (started or world.overlap or world.marker == pod))
 
 
-def _picture(title: str, to: str, overlap: bool) -> list[str]:
-    steps = list(walk(to, overlap))
-    start = replace(World(), owner=other(to))
+def _picture(title: str, to: str, kind: World) -> list[str]:
+    steps = list(walk(to, kind))
+    start = replace(kind, owner=other(to))
     lines = [f"### {title}", "", "```mermaid", "stateDiagram-v2", "    direction TB"]
     labels: list[str] = []
     states: list[str] = []
@@ -91,20 +101,23 @@ def _picture(title: str, to: str, overlap: bool) -> list[str]:
     lines += [f"    s{number}: {state}" for number, state in enumerate(states)]
     if labels:
         lines.append(f"    s{len(states) - 1} --> [*]: {', '.join(labels)}")
-    lines += _back(states, committed, overlap)
+    lines += _back(states, committed, kind.overlap or (kind.job and to == DEVICE))
     return [*lines, "```", "", *_rows(steps), ""]
 
 
-def _back(states: list[str], committed: int, overlap: bool) -> Iterator[str]:
-    """The ways back: settle before the commit, give back between commit and release."""
+def _back(states: list[str], committed: int, forward_only: bool) -> Iterator[str]:
+    """The ways back: settle before the commit, give back between commit and release, where there is one."""
     for number, state in enumerate(states[1:], 1):
         if number < committed:
             yield f"    s{number} --> s0: settle"
-        elif not overlap and "clients wait" in state:
+        elif not forward_only and "clients wait" in state:
             yield f"    s{number} --> s0: give back"
 
 
 def _state(world: World) -> str:
+    if world.job:
+        where = "runs at the edge" if world.passed else "has run" if world.ended else "at rest"
+        return f"owner {world.owner}, {where}{', timer armed' if world.armed else ''}"
     runs = [side for side, is_there in ((DEVICE, world.running), (EDGE, world.passed)) if is_there]
     where = "clients wait" if world.forward == HELD else f"clients at the {world.forward}"
     timer = ", timer armed" if world.armed else ""
@@ -114,7 +127,7 @@ def _state(world: World) -> str:
 def _rows(steps: list[tuple[Step, World]]) -> list[str]:
     rows = ["| step | where | what it does | taken back by | clients wait |", "|---|---|---|---|---|"]
     for step, world in steps:
-        waits = "yes" if world.forward == HELD else ""
+        waits = "yes" if world.forward == HELD and not world.job else ""
         rows.append(f"| {step.name} | {step.where} | {step.does} | {step.undo} | {waits} |")
     return rows
 

@@ -13,9 +13,12 @@ from typing import Any
 
 from ..core import coerce, names, sizes
 from ..core.errors import KrafError
-from .records import ARCHITECTURES, App, Data, Port, Probe
+from .records import ARCHITECTURES, JOB, SERVICE, App, Data, Port, Probe
 
-LATER_KINDS = ("job", "cronjob")
+KINDS = (SERVICE, JOB)
+MOST_RETRIES = 100
+LONGEST_DEADLINE = 366 * 24 * 3600
+"""Seconds of a job's deadline: a year, as a guard against a number in another unit."""
 MINIMUM_MEMORY = 4 * 2**20
 
 # Kubernetes 1.22, pkg apimachinery/util/validation, IsEnvVarName.
@@ -37,10 +40,10 @@ def declared(raw: Mapping[str, Any]) -> App:
     """
     device, name = names.check("device", raw["device"]), names.check("app", raw["name"])
     key = f"{device}/{name}"
-    kind = raw.get("kind") or "service"
-    if kind != "service":
-        why = "jobs cannot be moved yet" if kind in LATER_KINDS else "there is no such kind"
-        raise KrafError(f"kind of app {key}", kind, why, "Declare it as a service, or leave it out")
+    kind = raw.get("kind") or SERVICE
+    if kind not in KINDS:
+        why = "cronjobs cannot be moved yet" if kind == "cronjob" else "there is no such kind"
+        raise KrafError(f"kind of app {key}", kind, why, f"Write one of {', '.join(KINDS)}, or leave it out")
     if raw.get("vram"):
         fix = "Leave vram out: the app then runs without a GPU"
         raise KrafError(f"vram of app {key}", raw["vram"], "GPUs are not supported yet", fix)
@@ -50,6 +53,9 @@ def declared(raw: Mapping[str, Any]) -> App:
     if overlap and data:
         why = "its data have one owner, so it cannot run on both sides at once"
         raise KrafError(f"overlap of app {key}", True, why, "Leave overlap out, or declare no data")
+    retries, deadline = _tries(key, raw, kind)
+    if kind == JOB:
+        _refuse_of_job(key, {"ports": ports, "probe": raw.get("probe"), "overlap": overlap})
     return App(
         device=device,
         name=name,
@@ -66,7 +72,32 @@ def declared(raw: Mapping[str, Any]) -> App:
         probe=_probe(key, raw.get("probe") or {}, ports),
         overlap=overlap,
         emulation=coerce.as_bool(raw.get("emulation"), default=False, what=f"emulation of app {key}"),
+        retries=retries,
+        deadline_seconds=deadline,
     )
+
+
+def _tries(key: str, raw: Mapping[str, Any], kind: str) -> tuple[int, int]:
+    """Retries and deadline, which only a job has."""
+    found = []
+    for name, most in (("retries", MOST_RETRIES), ("deadline_seconds", LONGEST_DEADLINE)):
+        given = raw.get(name)
+        text = "0" if given is None or given == "" else str(given)
+        what = f"{name} of app {key}"
+        if isinstance(given, bool) or not re.fullmatch(r"[0-9]{1,10}", text, re.ASCII) or int(text) > most:
+            raise KrafError(what, given, f"it is a whole number from 0 to {most}", "Correct the number")
+        if kind != JOB and int(text):
+            raise KrafError(what, given, "only a job ends and is tried again", "Leave it out, or write kind: job")
+        found.append(int(text))
+    return found[0], found[1]
+
+
+def _refuse_of_job(key: str, given: Mapping[str, Any]) -> None:
+    """A job ends by itself, and nobody asks it anything meanwhile."""
+    for name, value in given.items():
+        if value:
+            why = "a job runs to its end and has no clients"
+            raise KrafError(f"{name} of app {key}", None, why, f"Leave {name} out, or write kind: service")
 
 
 def refuse_twins(apps: Iterable[App]) -> None:

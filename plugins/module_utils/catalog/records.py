@@ -17,6 +17,8 @@ from typing import Any
 ARCHITECTURES = ("amd64", "arm64", "arm")
 """As container images name them (https://github.com/opencontainers/image-spec/blob/main/image-index.md)."""
 
+SERVICE, JOB = "service", "job"
+
 ACTIVE = "active"
 MAINTENANCE = "maintenance"
 TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -101,6 +103,8 @@ class App:
         vram: empty until GPUs are supported.
         overlap: whether the app may run on both sides at once for a moment.
         emulation: whether nodes may run the device's image by emulation where there is none for their architecture.
+        retries: of a job, how often it is tried again after it has failed.
+        deadline_seconds: of a job, after how many seconds at the edge it is ended, all its tries together; 0 is never.
     """
 
     device: str
@@ -119,6 +123,13 @@ class App:
     probe: Probe | None = None
     overlap: bool = False
     emulation: bool = False
+    retries: int = 0
+    deadline_seconds: int = 0
+
+    @property
+    def job(self) -> bool:
+        """Whether it runs once, to its end."""
+        return self.kind == JOB
 
     @property
     def key(self) -> str:

@@ -11,7 +11,8 @@ far they are, through the door and without a further call to the device. It also
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core import names
@@ -147,7 +148,8 @@ class Mover:
     Attributes:
         image: image of the collection's own.
         app_image: the app's image, to be on the node before it is needed; empty pulls nothing.
-        node: where it has to run; empty leaves that to the volume.
+        node: where it has to run; empty leaves that to the volume. ``fits``: parts of a pod's
+            spec that say which nodes can run the app, for then.
         token: shared with the device.
         data: whether the app has a volume.
     """
@@ -162,6 +164,7 @@ class Mover:
     app_image: str = ""
     node: str = ""
     data: bool = True
+    fits: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -255,6 +258,8 @@ def pod(mover: Mover) -> dict[str, Any]:
     }
     if mover.node:
         spec["nodeSelector"] = {"kubernetes.io/hostname": mover.node}
+    else:
+        spec.update(mover.fits)
     return _object(mover, "Pod", spec=spec)
 
 

@@ -29,10 +29,25 @@ epoch=$1
 trap 'exit 143' TERM
 while :; do
   for marker in {VOLUME_ROOT}/.kraf/epoch {GATE_ROOT}/epoch {FENCE_ROOT}/epoch; do
-    if [ -r "$marker" ] && read -r found run <"$marker" && [ "$found" = "$epoch" ]; then exit 0; fi
+    if [ -r "$marker" ] && read -r found run <"$marker" && [ "$found" = "$epoch" ]; then break 2; fi
   done
   sleep 0.05
 done
+"""
+
+# The same for a job, which has a number of runs and not one more, whoever makes further pods of it: they are counted on
+# the volume (word: epoch and runs), and kept, so that what the count says is so after a power cut.
+COUNT = f"""\
+most=$2 count={VOLUME_ROOT}/.kraf/runs
+{WAIT}[ -d {VOLUME_ROOT}/.kraf ] || exit 0
+set -eu
+runs=0
+if [ -r "$count" ] && read -r of found <"$count" && [ "$of" = "$epoch" ]; then runs=$found; fi
+if [ "$runs" -ge "$most" ]; then echo "it has had its $most runs" >&2; exit 3; fi
+printf '%s %s\\n' "$epoch" "$((runs + 1))" >"$count.new"
+sync
+mv "$count.new" "$count"
+sync
 """
 
 
@@ -205,10 +220,16 @@ def service(workload: Workload) -> dict[str, Any]:
 
 
 def running(workload: Workload) -> dict[str, Any]:
-    """The StatefulSet, or the Deployment of an app that may run on both sides."""
+    """The StatefulSet; the Job; or the Deployment of an app that may run on both sides."""
     match = selector(workload.app)
     spec: dict[str, Any] = {"replicas": 1, "selector": {"matchLabels": match}, "template": _template(workload)}
-    if workload.app.overlap:
+    if workload.app.job:
+        # Suspended: it has no pod until its run resumes it, and its deadline counts from then on.
+        spec = {"suspend": True, "backoffLimit": workload.app.retries, "template": _template(workload)}
+        if workload.app.deadline_seconds:
+            spec["activeDeadlineSeconds"] = workload.app.deadline_seconds
+        found = _object(workload, "batch/v1", "Job", workload.name, spec=spec)
+    elif workload.app.overlap:
         found = _object(workload, "apps/v1", "Deployment", workload.name, spec=spec)
     else:
         # A changed template must not restart the app by itself.
@@ -241,11 +262,18 @@ def _template(workload: Workload) -> dict[str, Any]:
         "enableServiceLinks": False,
         "automountServiceAccountToken": False,
         "imagePullSecrets": [{"name": PULL_SECRET}],
-        **_nodes(workload),
+        **nodes(workload),
         "terminationGracePeriodSeconds": max(1, process.stop_seconds),
         "securityContext": _pod_security(process),
         "containers": [_container(workload)],
     }
+    if app.job:
+        spec["restartPolicy"] = "Never"
+        # A node that is away may still run it: no second one is made beside it.
+        spec["tolerations"] = [
+            {"key": f"node.kubernetes.io/{taint}", "operator": "Exists", "effect": "NoExecute"}
+            for taint in ("not-ready", "unreachable")
+        ]
     if process.hosts:
         spec["hostAliases"] = [{"ip": address, "hostnames": list(found)} for address, found in process.hosts]
     volumes = _own_volumes(workload)
@@ -257,7 +285,7 @@ def _template(workload: Workload) -> dict[str, Any]:
     return {"metadata": {"labels": mine, "annotations": _annotations(workload)}, "spec": spec}
 
 
-def _nodes(workload: Workload) -> dict[str, Any]:
+def nodes(workload: Workload) -> dict[str, Any]:
     """Which nodes can run the image, and on which of them it had better run."""
     if workload.emulated:
         found: dict[str, Any] = {"nodeSelector": {emulates(workload.emulated): "true"}}
@@ -331,13 +359,16 @@ def _mounts(workload: Workload) -> list[dict[str, Any]]:
 
 def _gate(workload: Workload) -> dict[str, Any]:
     if workload.app.data:
-        mounts = [{"name": "data", "mountPath": VOLUME_ROOT, "readOnly": True}]
+        mounts = [{"name": "data", "mountPath": VOLUME_ROOT, **({} if workload.app.job else {"readOnly": True})}]
     else:
         mounts = [{"name": "gate", "mountPath": GATE_ROOT}, {"name": "fence", "mountPath": FENCE_ROOT}]
+    command = ["sh", "-c", WAIT, GATE, str(workload.epoch)]
+    if workload.app.job:
+        command = ["sh", "-c", COUNT, GATE, str(workload.epoch), str(workload.app.retries + 1)]
     return {
         "name": GATE,
         "image": workload.gate_image,
-        "command": ["sh", "-c", WAIT, GATE, str(workload.epoch)],
+        "command": command,
         "resources": _small(),
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": mounts,
@@ -363,7 +394,7 @@ def _container(workload: Workload) -> dict[str, Any]:
         "ports": [{"containerPort": port.port, "protocol": port.protocol} for port in app.ports],
         "resources": _resources(app),
         "securityContext": _container_security(process),
-        "readinessProbe": _probe(app, process.health),
+        "readinessProbe": None if app.job else _probe(app, process.health),
         "volumeMounts": _mounts(workload),
     }
     if process.working_dir:

@@ -194,7 +194,7 @@ READY_EDGE = Step(
     "ready",
     BOTH,
     "wait for the app's own probe through the door",
-    lambda w, r: w.passed and w.pod == r.epoch + 1,
+    lambda w, r: w.begun(r.epoch + 1),
     _nothing,
     held=True,
 )
@@ -240,7 +240,7 @@ START_DEVICE = Step(
     DEVICE,
     "put the copy in the old data's place (those are kept), restart policy and container as they were",
     lambda w, r: _fresh(w, r) and w.record_phase == READY and w.record_to == DEVICE and w.record_epoch == r.epoch,
-    lambda w, r: _heard(w, r, device_data=_swapped(w), incoming=-1, running=True, restart=True),
+    lambda w, r: _heard(w, r, device_data=_swapped(w), incoming=-1, running=not w.job, restart=not w.job),
     "the container is stopped and the old data are put back",
     held=True,
 )
@@ -249,10 +249,38 @@ RELEASE_DEVICE = Step(
     DEVICE,
     "the app's own probe on the device, then let the forward lead to it: from here on there is no undo",
     lambda w, r: (
-        _fresh(w, r) and w.record_phase == READY and w.record_to == DEVICE and w.record_epoch == r.epoch and w.running
+        _fresh(w, r)
+        and w.record_phase == READY
+        and w.record_to == DEVICE
+        and w.record_epoch == r.epoch
+        and w.running == (not w.job)
     ),
     lambda w, r: _heard(w, r, record_owner=DEVICE, record_epoch=r.epoch + 1, record_phase=IDLE, forward=DEVICE),
 )
+
+# -- jobs: they run once, at the edge; what they leave comes back ----------------------------------------------------
+
+JOB_START_EDGE = replace(
+    START_EDGE,
+    does="write the epoch's marker on the volume and resume the Job: the gate opens",
+    undo="a job that has begun is left to end; otherwise it is taken away before the owner is given back",
+)
+JOB_READY_EDGE = replace(READY_EDGE, does="wait until the job runs, or has run")
+JOB_RELEASE_EDGE = replace(RELEASE_EDGE, does="write down that the edge owns the job")
+FINISH = Step(
+    "finish",
+    CLUSTER,
+    "wait until the job has ended; keep its exit code and the end of its log",
+    lambda w, r: w.ended == r.epoch,
+    _nothing,
+)
+JOB_START_DEVICE = replace(
+    START_DEVICE,
+    does="put the copy in the old data's place (those are kept); the container is not started, for the job has run",
+    undo="nothing has to be taken back: it is done to its end by the next run",
+)
+JOB_RELEASE_DEVICE = replace(RELEASE_DEVICE, does="write down that the device owns the job")
+JOB_CONFIRM = replace(CONFIRM, does="clear up")
 
 # -- apps that may run on both sides: nobody waits ------------------------------------------------------------------
 
@@ -325,8 +353,8 @@ def _settled_device(world: World, run: Run) -> World:
         world,
         run,
         device_data=data,
-        running=True,
-        restart=True,
+        running=not world.job,
+        restart=not world.job,
         armed=False,
         forward=DEVICE,
         record_owner=DEVICE,
@@ -364,7 +392,7 @@ SETTLE_SCHEDULE = Step(
     _always,
     lambda w, r: replace(w, workload=r.epoch),
 )
-SETTLE_READY = Step("settle", BOTH, "wait for the app", lambda w, r: w.passed and w.pod == r.epoch, _nothing)
+SETTLE_READY = Step("settle", BOTH, "wait for the app", lambda w, r: w.begun(r.epoch), _nothing)
 SETTLE_RELEASE = Step(
     "settle",
     DEVICE,
@@ -397,8 +425,9 @@ GIVE_BACK_HOLD = Step(
 GIVE_BACK_STOP = Step(
     "give back",
     CLUSTER,
-    "delete the workload at the edge",
-    _always,
+    "delete the workload at the edge, unless it is a job that has begun",
+    # The gate is shut by now: what has not begun does not begin any more.
+    lambda w, r: not (w.job and w.begun(r.epoch + 1)),
     lambda w, r: replace(w, workload=0),
 )
 GIVE_BACK_FENCE = Step(
@@ -514,7 +543,7 @@ EDGE_LOST_STOP = Step(
 EDGE_LOST_START = Step(
     "start",
     DEVICE,
-    "the container as it was, with the device's own last copy; then the forward leads to it",
+    "the container as it was, with the device's own last copy; then the forward leads to it; a job stays at rest",
     lambda w, r: _fresh(w, r) and w.record_owner == EDGE and w.record_phase == IDLE,
     lambda w, r: _heard(
         w,
@@ -522,8 +551,8 @@ EDGE_LOST_START = Step(
         record_owner=DEVICE,
         record_epoch=max(w.record_epoch, r.epoch) + 1,
         record_lost=True,
-        running=True,
-        restart=True,
+        running=not w.job,
+        restart=not w.job,
         forward=DEVICE,
     ),
 )
@@ -558,8 +587,42 @@ ABANDON_EDGE = Step(
 OPENING = (RECOVER, LOCK)
 
 
-def plan(to: str, overlap: bool = False) -> tuple[Step, ...]:
+# A job that has ended writes nothing more and cannot start again, so its workload is what tells of it until the end. It
+# is taken away last: were it gone before, a run that was cut off would have to make it again, and it would run twice.
+_JOB_TO_EDGE = (
+    DESCRIBE,
+    PREPARE_EDGE,
+    HOLD,
+    STOP_DEVICE,
+    COPY,
+    COMPARE,
+    COMMIT,
+    JOB_START_EDGE,
+    JOB_READY_EDGE,
+    JOB_RELEASE_EDGE,
+    JOB_CONFIRM,
+)
+_JOB_TO_DEVICE = (
+    DESCRIBE,
+    FINISH,
+    PREPARE_DEVICE,
+    HOLD,
+    FENCE,
+    COPY,
+    COMPARE,
+    COMMIT,
+    JOB_START_DEVICE,
+    JOB_RELEASE_DEVICE,
+    OVER_STOP_EDGE,
+    GONE,
+    JOB_CONFIRM,
+)
+
+
+def plan(to: str, overlap: bool = False, job: bool = False) -> tuple[Step, ...]:
     """The steps that move a settled app to a side, after ``OPENING`` and ``settle``."""
+    if job:
+        return _JOB_TO_EDGE if to == EDGE else _JOB_TO_DEVICE
     if overlap:
         if to == EDGE:
             return (DESCRIBE, PLACE, OVER_START_EDGE, OVER_READY_EDGE, OVER_COMMIT, OVER_RELEASE_EDGE, CONFIRM)
@@ -620,7 +683,10 @@ def edge_lost(reached: bool) -> tuple[Step, ...]:
 
 
 def settle(owner: str, overlap: bool = False, lost: str = "") -> tuple[Step, ...]:
-    """The steps that bring both sides to what the Placement says."""
+    """The steps that bring both sides to what the Placement says.
+
+    Of a job they start nothing on the device, and nothing at the edge that is there.
+    """
     if lost == EDGE:
         found = settle(owner, overlap)
         gone = found.index(GONE) + 1
@@ -641,9 +707,20 @@ def give_back(to: str) -> tuple[Step, ...]:
     return (GIVE_BACK_UNSTART, GIVE_BACK_TO_EDGE)
 
 
+def revocable(world: World, to: str, epoch: int) -> bool:
+    """Whether a commit to a side, by a run that had settled at this epoch, can still be given back.
+
+    A job is not killed halfway for that, and one that came back has nothing left to start: both are settled instead.
+    """
+    committed = (world.owner, world.epoch) == (to, epoch + 1) and world.record_phase == READY and world.forward == HELD
+    return committed and not (world.job and (to == DEVICE or world.begun(epoch + 1)))
+
+
 def settled(world: World) -> bool:
     """Whether nothing is left of an earlier run."""
     at_edge = world.owner == EDGE
+    # A job that its owner runs on the device is no business of a move.
+    here = (world.job and not at_edge) or world.running == world.restart == (not at_edge)
     return (
         record_agrees(world)
         and not world.open
@@ -653,7 +730,7 @@ def settled(world: World) -> bool:
         and not world.lost
         and not world.record_lost
         and world.forward == world.owner
-        and world.running == world.restart == (not at_edge)
+        and here
         and world.workload == (world.epoch if at_edge else 0)
     )
 

@@ -52,6 +52,8 @@ class World:
         lost: side that the operator declared lost when the owner was last changed, until it has been told; empty is
             none.
         record_lost: whether the device took the app over without the edge; its file is then the newer story.
+        job: whether the app runs once: on the device it is at rest, and coming back does not start it there again.
+        ended: of a job, the epoch of the workload that has ended at the edge; 0 is none. It never runs again.
     """
 
     owner: str = DEVICE
@@ -79,6 +81,12 @@ class World:
     overlap: bool = False
     lost: str = ""
     record_lost: bool = False
+    job: bool = False
+    ended: int = 0
+
+    def begun(self, epoch: int) -> bool:
+        """Whether the app of this epoch runs at the edge, or has run there."""
+        return epoch > 0 and ((self.passed and self.pod == epoch) or (self.job and self.ended == epoch))
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def resume(record: Record) -> Record:
 def restore(record: Record) -> Record:
     """Give clients back to the owner: what a hand-over that was not verified has changed so far."""
     if record.to == EDGE:
-        if record.restart_policy and start(record):
+        if record.restart_policy and not record.job and start(record):
             _await(record.app)
         ways.release(record.app, DEVICE)
     else:

@@ -62,6 +62,7 @@ class Task:
     lost: str = ""
     pause_seconds: float = 10.0
     overlap: bool = False
+    job: bool = False
     owner: str = ""
     drain_seconds: float = 1.0
     deadman_seconds: int = 120
@@ -90,11 +91,11 @@ def admit(task: Task) -> Record:
     """Let the run act on the app; a first record is made for an app that the device has owned so far."""
     record = placement.admit(task.app, task.fence)
     if record is None:
-        first = Record(task.app, DEVICE, 1, fence=task.fence, overlap=task.overlap, data=task.data)
+        first = Record(task.app, DEVICE, 1, fence=task.fence, overlap=task.overlap, job=task.job, data=task.data)
         return placement.save(_as_it_runs(task, first, docker.describe(task.container)))
     record = deadman.resume(record)
     if record.owner == DEVICE and record.phase == IDLE and task.container:
-        record = replace(record, data=task.data or record.data, overlap=task.overlap)
+        record = replace(record, data=task.data or record.data, overlap=task.overlap, job=task.job)
         # Once the edge owns the app, the container has the policy that a run gave it, and the record its owner's.
         if task.owner != EDGE:
             record = _as_it_runs(task, record, docker.describe(task.container))
@@ -188,6 +189,9 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
             box.put("prepared")
             _await(task, box, "go", task.limit * 5)
         found = docker.describe(task.container) if owner == DEVICE else None
+        if found and found.running and task.job:
+            why = "it was started on the device meanwhile, and would begin anew at the edge"
+            raise KrafError(f"job {task.app}", task.container, why, "Wait until it has ended, then move it")
         if found:
             record = replace(_as_it_runs(task, record, found), data=task.data)
         record = placement.save(replace(record, phase=MOVING, to=to))
@@ -357,10 +361,12 @@ def _copy(task: Task, record: Record, pairs: Sequence[tree.Pair], changes: tree.
 
 
 def start_here(task: Task, record: Record) -> None:
-    """The copy into its place, the container as it was, and its probe."""
+    """The copy into its place, the container as it was, and its probe; a job is not started: it has run."""
     if record.phase == READY and record.to == DEVICE:
         for _name, folder in record.data:
             tree.swap(folder, record.epoch + 1)
+    if record.job:
+        return
     deadman.start(record)
     ways.probe_device(task.app, task.ways, task.limit)
 

@@ -41,6 +41,7 @@ class Record:
         to: the side that the hand-over leads to.
         fence: number of the newest run that was here.
         overlap: whether the app may run on both sides for a moment.
+        job: whether the app runs once: on the device it is at rest, and no hand-over starts it there.
         container: its name and id, and how it was started: ``restart_policy``, ``restart_maximum``.
         data: name and directory of each of its data directories.
         ways: its ports as the edge would serve them, while the edge is kept ready to take over; the guard asks there.
@@ -57,6 +58,7 @@ class Record:
     to: str = DEVICE
     fence: int = 0
     overlap: bool = False
+    job: bool = False
     container: str = ""
     container_id: str = ""
     restart_policy: str = ""

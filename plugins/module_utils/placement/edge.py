@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,15 +14,19 @@ from typing import Any
 from ..catalog.records import App
 from ..cluster.client import Cluster
 from ..cluster.converge import converge
-from ..cluster.errors import ClusterError
-from ..cluster.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, STATEFUL_SET, Kind
+from ..cluster.errors import ClusterError, Conflict, WaitTimeout
+from ..cluster.kinds import CONFIG_MAP, DEPLOYMENT, JOB, POD, SECRET, STATEFUL_SET, Kind
 from ..core import names
 from ..core.errors import KrafError
 from ..manifests import workload as manifest
 from ..manifests.labels import EPOCH
 from ..manifests.workload import GATE, Workload
+from . import outcome
+from .outcome import Outcome
 
 Object = dict[str, Any]
+RESUMES = 10
+"""Tries to resume a job whose object others write meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,14 @@ class Seen:
         pod: epoch of its pod object; 0 is none.
         passed: whether the pod's gate has let the app start.
         node: of the pod.
+        ended: of a job, the epoch of the workload that has ended; 0 is none.
     """
 
     workload: int = 0
     pod: int = 0
     passed: bool = False
     node: str = ""
+    ended: int = 0
 
 
 class Edge:
@@ -56,19 +63,21 @@ class Edge:
         self._uid = device_uid
         self.namespace = names.namespace(app.device)
         self.name = names.workload(app.name)
-        self.kind: Kind = DEPLOYMENT if app.overlap else STATEFUL_SET
+        self.kind: Kind = JOB if app.job else DEPLOYMENT if app.overlap else STATEFUL_SET
 
     def look(self) -> Seen:
         """Read workload and pod."""
         found = self._cluster.get(self.kind, self.name, self.namespace)
         pods = self._cluster.list(POD, self.namespace, manifest.selector(self._app))
         marks = (found or {}).get("metadata", {}).get("annotations") or {}
-        pod = pods[0] if pods else None
+        pod = max(pods, key=outcome.made) if pods else None
+        epoch = int(marks.get(EPOCH) or (1 if found else 0))
         return Seen(
-            int(marks.get(EPOCH) or (1 if found else 0)),
+            epoch,
             _epoch(pod) if pod else 0,
             any(_passed(one) for one in pods),
             str((pod or {}).get("spec", {}).get("nodeName") or ""),
+            epoch if self._app.job and found and outcome.ended(found) else 0,
         )
 
     def check(self, workload: Workload) -> None:
@@ -127,15 +136,90 @@ class Edge:
             command = ["sh", "-c", f"echo {epoch:d} {run:d} >{manifest.GATE_ROOT}/epoch"]
             self._cluster.exec(f"{self.name}-0", self.namespace, command, GATE)
 
+    def resume(self) -> None:
+        """Let a job begin; one that was taken back stays ended.
+
+        Raises:
+            Conflict: when somebody else writes its Job all the time.
+        """
+        for left in reversed(range(RESUMES)):
+            found = self._cluster.get(JOB, self.name, self.namespace)
+            if found is None or not found["spec"].get("suspend") or outcome.ended(found):
+                return
+            # Only this very state: what another run has done to it since counts. Its controller writes it, too.
+            body = {"metadata": {"resourceVersion": found["metadata"]["resourceVersion"]}, "spec": {"suspend": False}}
+            try:
+                self._cluster.patch(JOB, self.name, self.namespace, body)
+                return
+            except Conflict:
+                if not left:
+                    raise
+
+    def begun(self, epoch: int, limit: float) -> None:
+        """Wait until a job runs, or has run.
+
+        Raises:
+            KrafError: at the limit, with what its pod waits for.
+        """
+        end = time.monotonic() + limit
+        job = self._cluster.wait(JOB, self.name, self.namespace, lambda one: _has_pod(one, epoch), limit)
+        if job is None:
+            raise KrafError(f"job {self._app.key} at the edge", None, "its Job is gone", "Run it again")
+        if outcome.ended(job):
+            return None
+        pods = [
+            one for one in self._cluster.list(POD, self.namespace, manifest.selector(self._app)) if _epoch(one) == epoch
+        ]
+        if not pods:
+            return self.begun(epoch, max(0.0, end - time.monotonic()))
+        name = max(pods, key=outcome.made)["metadata"]["name"]
+        left = max(0.0, end - time.monotonic())
+        if self._cluster.wait(POD, name, self.namespace, lambda one: one is None or outcome.started(one), left) is None:
+            return self.begun(epoch, max(0.0, end - time.monotonic()))
+        return None
+
+    def account(self) -> Outcome | None:
+        """How far a job is, and what it has said last; None when there is no Job."""
+        found = self._cluster.get(JOB, self.name, self.namespace)
+        if found is None:
+            return None
+        pods = self._cluster.list(POD, self.namespace, manifest.selector(self._app))
+        pod = outcome.last(pods)
+        log = self._cluster.logs(pod["metadata"]["name"], self.namespace, "app", outcome.LINES) if pod else ""
+        return outcome.read(found, pods, log)
+
+    def finish(self, limit: float) -> bool:
+        """Wait until a job has ended; whether it has."""
+        try:
+            found = self._cluster.wait(
+                JOB, self.name, self.namespace, lambda one: one is None or outcome.ended(one), limit
+            )
+        except WaitTimeout:
+            return False
+        return found is not None
+
+    def kill(self, limit: float) -> None:
+        """End a job before its time: nothing starts it again, and nothing of it runs afterwards."""
+        body = {"metadata": {"annotations": {outcome.KILLED: outcome.now()}}, "spec": {"suspend": True}}
+        self._cluster.patch(JOB, self.name, self.namespace, body)
+        # The pods that a Job ends when it is suspended are removed, each with the time that the app has to end.
+        for pod in self._cluster.list(POD, self.namespace, manifest.selector(self._app)):
+            if not outcome.over(pod):
+                name = pod["metadata"]["name"]
+                self._cluster.wait(POD, name, self.namespace, lambda one: one is None or outcome.over(one), limit)
+
     def ready(self, epoch: int, limit: float) -> None:
-        """Wait until the app is ready as Kubernetes sees it.
+        """Wait until the app is ready as Kubernetes sees it; a job, until it runs or has run.
 
         Raises:
             KrafError: at the limit.
         """
+        if self._app.job:
+            return self.begun(epoch, limit)
         found = self._cluster.wait(self.kind, self.name, self.namespace, lambda one: _is_ready(one, epoch), limit)
         if found is None:
             raise KrafError(f"app {self._app.key} at the edge", None, "its workload is gone", "Run it again")
+        return None
 
     def stop(self) -> None:
         """Delete the workload and its pod, with the time that the app has to end; ``gone`` waits for it."""
@@ -143,6 +227,9 @@ class Edge:
         if self.kind is STATEFUL_SET:
             # The garbage collector would do it, too, some time later.
             self._cluster.delete(POD, f"{self.name}-0", self.namespace)
+        elif self.kind is JOB:
+            for pod in self._cluster.list(POD, self.namespace, manifest.selector(self._app)):
+                self._cluster.delete(POD, pod["metadata"]["name"], self.namespace)
 
     def gone(self, limit: float) -> None:
         """Wait until no pod object is left: only then nothing of it runs.
@@ -185,8 +272,18 @@ def _at_gate(pod: Object | None, epoch: int) -> bool:
     return pod is not None and _epoch(pod) == epoch and bool(set(_gate(pod)) & {"running", "terminated"})
 
 
+def _has_pod(job: Object | None, epoch: int) -> bool:
+    if job is None or outcome.ended(job):
+        return True
+    marks = job["metadata"].get("annotations") or {}
+    status = job.get("status") or {}
+    return marks.get(EPOCH) == str(epoch) and any(status.get(key) for key in ("active", "failed", "succeeded"))
+
+
 def _passed(pod: Mapping[str, Any]) -> bool:
-    """Whether the app itself may have started; a pod without a gate always may."""
+    """Whether the app itself may have started and may run; a pod without a gate always may."""
+    if outcome.over(pod):
+        return False
     names_ = [one["name"] for one in pod["spec"].get("initContainers") or []]
     return GATE not in names_ or "terminated" in _gate(pod)
 

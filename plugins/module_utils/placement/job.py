@@ -20,6 +20,7 @@ from ..core.errors import KrafError
 from ..manifests import mover as mover_manifest
 from .edge import Seen
 from .image import Target
+from .outcome import Outcome
 from .records import Placement
 
 DeviceCall = Callable[..., dict[str, Any]]
@@ -27,7 +28,10 @@ DeviceCall = Callable[..., dict[str, Any]]
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a run waits, in seconds, and how large a new volume is made, in bytes."""
+    """How long a run waits, in seconds, and how large a new volume is made, in bytes.
+
+    ``job`` is for a job to end before it is moved back; ``kill`` says whether it is ended then, or left to run.
+    """
 
     lock: float = 60.0
     wait: float = 180.0
@@ -39,6 +43,8 @@ class Limits:
     storage_class: str = ""
     pause: float = 10.0
     keep: float = 7 * 86400.0
+    job: float = 3600.0
+    kill: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,7 @@ class Job:
         diverged: what a device wrote after the edge had taken over, by the data directory's name.
         was_ready: whether the edge was kept ready when the run began.
         removed: what was abandoned.
+        outcome: of a job, how it has ended.
         data_bytes: that the app's data take on the owner's side; ``copied`` were sent before and while clients wait.
         pushed_bytes: of layers that the device sent to the image registry, ``pushed_layers`` how many of them.
     """
@@ -163,6 +170,7 @@ class Job:
     image: str = ""
     clock: dict[str, float] = field(default_factory=dict)
     say: Callable[[str], None] = field(default=lambda _text: None, repr=False)
+    outcome: Outcome | None = None
     data_bytes: int = 0
     copied: dict[str, int] = field(default_factory=dict)
     held_seconds: float = 0.0
@@ -225,9 +233,11 @@ class Job:
             rsync_sni=names.door_name(mover_manifest.RSYNC_PORT, mover, app.device),
             token=self.token,
             overlap=app.overlap,
+            job=app.job,
             drain_seconds=self.limits.drain,
             deadman_seconds=self.limits.deadman,
-            limit=self.limits.hold,
+            # A job has no clients that wait while its pod is made.
+            limit=max(self.limits.hold, self.limits.wait) if app.job else self.limits.hold,
             copy_limit=self.limits.copy,
         )
 

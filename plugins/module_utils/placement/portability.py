@@ -204,12 +204,22 @@ def _limits(app: App, found: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
+def _restarts(app: App, policy: str, shown: str) -> Row:
+    name = f"restart policy {shown}"
+    if not app.job:
+        why = f"{RESTARTS.get(policy, '')}at the edge Kubernetes starts it again whenever it ends"
+        return row(name, TRANSLATED, why)
+    if policy == "no":
+        return row(name, KEPT, f"at the edge it is tried again {app.retries} times at most, as the catalog says")
+    why = "Docker would start a job again by itself; set it to no (docker update --restart=no), and declare retries"
+    return row(name, REFUSED, why)
+
+
 def _life(app: App, found: Mapping[str, Any]) -> list[Row]:
     """How it starts, is watched, and ends."""
     policy, maximum = str(found.get("restart_policy") or "no"), int(found.get("restart_maximum") or 0)
     shown = f"{policy}:{maximum}" if maximum else policy
-    why = f"{RESTARTS.get(policy, '')}at the edge Kubernetes starts it again whenever it ends"
-    rows = [row(f"restart policy {shown}", TRANSLATED, why)]
+    rows = [_restarts(app, policy, shown)]
     if found.get("auto_remove"):
         rows.append(row("--rm", REFUSED, "Docker removes the container when it is stopped, so there is no way back"))
     if found.get("stop_signal") != found.get("image_stop_signal"):

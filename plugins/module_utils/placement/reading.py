@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..catalog.records import JOB, App
 from ..core.errors import KrafError
 from ..migration import table
-from ..migration.world import DEVICE, HELD, IDLE, MOVING, World
+from ..migration.world import DEVICE, EDGE, HELD, IDLE, MOVING, World
 from .edge import Seen
 from .records import Placement
 
 
-def world(placement: Placement | None, seen: Seen, look: Mapping[str, Any], overlap: bool, ports: bool = True) -> World:
+def world(placement: Placement | None, seen: Seen, look: Mapping[str, Any], app: App) -> World:
     """The state of one app.
 
     Args:
         placement: None when the app was never moved.
         seen: what there is at the edge.
         look: what the device says (module app_handover, step look).
-        overlap: whether the app may run on both sides for a moment.
-        ports: whether it has clients; without, its forward is wherever it would have to be.
+        app: its row in the catalog; without ports it has no clients, and its forward is wherever it would have to be.
     """
     said = placement or Placement()
     record, container = look.get("record") or {}, look.get("container") or {}
@@ -48,15 +48,32 @@ def world(placement: Placement | None, seen: Seen, look: Mapping[str, Any], over
         fence=int(record.get("fence", 0)),
         running=running,
         restart=restart,
-        forward=str((look.get("forward") or {}).get("target") or (DEVICE if ports else without)),
+        forward=str((look.get("forward") or {}).get("target") or (DEVICE if app.ports else without)),
         armed=phase == MOVING,
         workload=seen.workload,
         pod=seen.pod,
         passed=seen.passed,
-        overlap=overlap,
+        overlap=app.overlap,
+        job=app.job,
+        ended=seen.ended,
         lost=said.lost,
         record_lost=bool(record.get("lost")),
     )
+
+
+def same_kind(app: App, look: Mapping[str, Any]) -> None:
+    """Refuse an app whose kind was changed while the edge owns it: its workload there is another one.
+
+    Raises:
+        KrafError: naming both kinds.
+    """
+    record = look.get("record") or {}
+    was = bool(record.get("job"))
+    if record.get("owner") == EDGE and was != app.job:
+        before = JOB if was else "service"
+        why = f"it went to the edge as a {before}"
+        fix = f"Write kind: {before} in the catalog, move it back, then change it"
+        raise KrafError(f"kind of app {app.key}", app.kind, why, fix)
 
 
 def check(app: str, placement: Placement | None, state: World, seen: Seen) -> None:

@@ -18,6 +18,7 @@ from ..core import names
 from ..core.errors import KrafError
 from ..manifests.labels import check_owner, labels
 from ..migration.world import DEVICE, EDGE
+from .outcome import Outcome
 
 MOVING, SETTLED = "Moving", "Settled"
 RUNNING, DONE, UNDONE, FAILED = "Running", "Done", "Undone", "Failed"
@@ -148,8 +149,15 @@ class Records:
         try:
             self._cluster.create(wanted)
         except AlreadyExists:
-            body = {"spec": spec, "status": {**status, "finished": None, "message": None, "step": None}}
+            empty = {"finished": None, "message": None, "step": None, "job": None}
+            body = {"spec": spec, "status": {**status, **empty}}
             self._cluster.patch(MIGRATION, name, self.namespace, body)
+
+    def outcome(self, epoch: int) -> Outcome | None:
+        """How a job had ended that came back with this epoch."""
+        found = self._cluster.get(MIGRATION, names.migration(self._app, epoch), self.namespace)
+        row = ((found or {}).get("status") or {}).get("job")
+        return Outcome.of_stored(row) if row else None
 
     def note(self, epoch: int, **status: Any) -> None:
         """Add to the account."""

@@ -29,6 +29,9 @@ class Standby(Walk):
             KrafError: when it could not be made ready; the copy before stays the good one.
         """
         job = self.job
+        if job.app.job:
+            fix = "Run it at the edge (playbook kraf.edge.job)"
+            raise KrafError(f"kind of app {job.app.key}", job.app.kind, "a job at rest cannot be taken over", fix)
         job.to = EDGE
         state = self._recover(fresh=True)
         if table.settled(state) and state.owner == EDGE:

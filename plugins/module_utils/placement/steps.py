@@ -19,7 +19,7 @@ from ..core.errors import KrafError
 from ..manifests import standby
 from ..manifests.mover import Mover
 from ..manifests.volume import Volume
-from ..manifests.workload import Workload
+from ..manifests.workload import Workload, nodes
 from ..migration import table
 from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE
@@ -31,6 +31,7 @@ from . import mover as movers
 from .edge import Edge
 from .job import Background, Job
 from .mover import MoverPod
+from .outcome import Outcome
 from .records import Records
 
 SLACK = 32 * 2**20
@@ -102,6 +103,13 @@ class Steps:
             table.OVER_START_DEVICE: lambda: self._take(self.job.on_device("start_beside", EDGE)),
             table.OVER_RELEASE_DEVICE: lambda: self._take(self.job.on_device("switch", DEVICE, self.job.epoch + 1)),
             table.OVER_STOP_EDGE: self.edge.stop,
+            table.FINISH: self.finish,
+            table.JOB_START_EDGE: self.start_job,
+            table.JOB_READY_EDGE: self.ready_edge,
+            table.JOB_RELEASE_EDGE: self.join,
+            table.JOB_START_DEVICE: lambda: self._await("answers", put="committed"),
+            table.JOB_RELEASE_DEVICE: self.join,
+            table.JOB_CONFIRM: self.confirm,
             table.SETTLE_UNSCHEDULE: self.edge.stop,
             table.SETTLE_DEVICE: lambda: self._take(self.job.on_device("settle", DEVICE)),
             table.SETTLE_FENCE_DEVICE: lambda: self._take(self.job.on_device("fence_off", EDGE)),
@@ -114,7 +122,7 @@ class Steps:
             table.SETTLE_CLOSE: self.close,
             table.GIVE_BACK_HOLD: lambda: self._take(self.job.on_device("still_held", EDGE, self.job.epoch)),
             table.GIVE_BACK_FENCE: lambda: self._mark(self.job.epoch + 2),
-            table.GIVE_BACK_STOP: self.edge.stop,
+            table.GIVE_BACK_STOP: self.give_back_stop,
             table.GIVE_BACK_COMMIT: lambda: self._commit(DEVICE, self.job.tree),
             table.GIVE_BACK_UNSTART: lambda: self._take(self.job.on_device("still_held", DEVICE, self.job.epoch)),
             table.GIVE_BACK_TO_EDGE: lambda: self._commit(EDGE, self.job.tree),
@@ -133,10 +141,8 @@ class Steps:
         if missing:
             fix = "Run the playbook kraf.edge.device for it"
             raise KrafError(f"device {job.device.name}", None, f"it lacks {', '.join(missing)}", fix)
-        if job.app.kind != "service":
-            raise KrafError(
-                f"kind of app {job.app.key}", job.app.kind, "only services can move so far", "Leave it there"
-            )
+        if job.app.job:
+            self._job_can_move()
         job.report = portability.examine(job.app, job.found, job.accept)
         # What the edge does not give is no reason to keep the app there.
         verdicts.refuse(job.app, job.report if job.to == EDGE else portability.returning(job.found))
@@ -149,6 +155,47 @@ class Steps:
                 self.edge.check(self._workload(choice, choice.reference or job.site.image, job.epoch + 1, 0))
         else:
             self._container_is_there()
+
+    def _job_can_move(self) -> None:
+        """A job moves while it is at rest: it is not stopped halfway, on neither side, unless that is asked for."""
+        job = self.job
+        if job.to == EDGE and job.found.get("running"):
+            why = f"its container {job.container} runs on the device, and would begin anew at the edge"
+            raise KrafError(f"job {job.app.key}", None, why, "Wait until it has ended, or stop it (docker stop)")
+        if job.to == DEVICE and job.limits.job <= 0 and not job.limits.kill:
+            self._refuse_running(self.edge.account())
+
+    def _refuse_running(self, seen: Outcome | None) -> None:
+        if seen is not None and not seen.over:
+            since = f"it has run for {seen.seconds():.0f} s" if seen.started else "it has not begun yet"
+            fix = "Wait for it (job_timeout), or have it ended unfinished (job_kill); it goes on meanwhile"
+            raise KrafError(f"job {self.job.app.key} at the edge", None, f"{since} and has not ended", fix)
+
+    def finish(self) -> None:
+        """Wait for a job's end, and keep what it leaves beside its files before anything of it is taken away."""
+        job = self.job
+        before = self.edge.account()
+        if before is not None and not before.over:
+            job.say(f"the job has run for {before.seconds():.0f} s; waiting up to {job.limits.job:.0f} s for its end")
+            if not self.edge.finish(job.limits.job):
+                before = self.edge.account()
+                if not job.limits.kill:
+                    self._refuse_running(before)
+                self.edge.kill(job.limits.wait)
+        found = self.edge.account()
+        if found is None:
+            fix = "Run it again: the job is then made again, and its runs are counted on its volume"
+            raise KrafError(f"job {job.app.key} at the edge", None, "its Job is gone", fix)
+        if not found.log and before is not None:
+            # Kubernetes removes the pod of a job that is ended before its time, and its log with it.
+            found = replace(found, log=before.log, runs=max(found.runs, before.runs))
+        job.outcome = found
+        self.records.note(job.epoch + 1, job=found.stored())
+
+    def start_job(self) -> None:
+        """The marker, then the Job: its first pod meets an open gate."""
+        self._mark(self.job.epoch + 1, put="committed")
+        self.edge.resume()
 
     def _container_is_there(self) -> None:
         record = self.job.look.get("record") or {}
@@ -181,10 +228,14 @@ class Steps:
         """Everything that can be done while the app runs."""
         job, epoch = self.job, self.job.epoch + 1
         self.volume()
-        self.edge.place(self.workload(epoch, epoch), job.seen.workload, job.limits.wait)
-        node = self.edge.scheduled(epoch, job.limits.wait)
-        self.start_mover(node, self.job.image)
-        self.edge.gated(epoch, job.limits.wait)
+        workload = self.workload(epoch, epoch)
+        self.edge.place(workload, job.seen.workload, job.limits.wait)
+        if job.app.job:
+            # Its Job is suspended: the mover is the first pod that the volume meets.
+            self.start_mover("", job.image, nodes(workload))
+        else:
+            self.start_mover(self.edge.scheduled(epoch, job.limits.wait), job.image)
+            self.edge.gated(epoch, job.limits.wait)
         job.data_bytes = sum(int(one["bytes"]) for one in (job.found.get("data") or {}).values())
         self._begin("move_to_edge")
 
@@ -211,8 +262,9 @@ class Steps:
         job.background = Background(lambda: job.on_device(step))
         self._await("prepared", limit=job.limits.copy, told=lambda text: job.say(progress(text, job.data_bytes)))
 
-    def start_mover(self, node: str, app_image: str = "") -> MoverPod:
-        """The run's mover, on a node if one is named; with the app's image there before it is needed."""
+    def start_mover(self, node: str, app_image: str = "", fits: Mapping[str, Any] | None = None) -> MoverPod:
+        """The run's mover, on a node if one is named, else on one that fits; the app's image is there before it is
+        needed."""
         job = self.job
         if self.mover is not None:
             return self.mover
@@ -227,6 +279,7 @@ class Steps:
             app_image,
             node,
             bool(job.app.data),
+            fits or {},
         )
         self.mover = MoverPod(job.cluster, wanted)
         self.mover.start(job.limits.wait)
@@ -338,7 +391,8 @@ class Steps:
         if self.job.app.data:
             self.mover.mark(epoch, put)
             return
-        self.edge.open_gate(epoch, self.job.run, there=self.job.to == EDGE and epoch == self.job.epoch + 1)
+        there = self.job.to == EDGE and epoch == self.job.epoch + 1 and not self.job.app.job
+        self.edge.open_gate(epoch, self.job.run, there=there)
         if put:
             self.mover.say(put)
 
@@ -363,7 +417,8 @@ class Steps:
         if job.app.data:
             job.new_tree = STANDBY_TREES + job.run
         workload = self.workload(job.epoch + 1, job.new_tree)
-        self.start_mover("" if job.app.data else str(job.placed.standby.get("node") or ""), workload.image)
+        node = "" if job.app.data else str(job.placed.standby.get("node") or "")
+        self.start_mover(node, workload.image, nodes(workload))
         job.data_bytes = sum(int(one["bytes"]) for one in (job.found.get("data") or {}).values())
         self._begin("keep_ready")
 
@@ -435,6 +490,15 @@ class Steps:
             job.say(f"the edge's copy of the data is kept on its volume, as {name}")
             job.placement = self.records.forget(job.placed, 0)
 
+    def give_back_stop(self) -> None:
+        """The workload away before its owner is given back; the gate is shut by now."""
+        if self.job.app.job:
+            seen = self.edge.look()
+            if seen.passed or seen.ended:
+                why = "it has begun at the edge meanwhile, and is left to end there"
+                raise KrafError(f"job {self.job.app.key}", None, why, "Run it again; it goes on from there")
+        self.edge.stop()
+
     # -- settle -----------------------------------------------------------------------------------------------------
 
     def settle_mark(self) -> None:
@@ -453,7 +517,9 @@ class Steps:
     def settle_ready(self) -> None:
         """The gate opened for a pod that waits, then the app ready."""
         job = self.job
-        if not job.app.data and not job.app.overlap:
+        if job.app.job:
+            self.edge.resume()
+        elif not job.app.data and not job.app.overlap:
             self.edge.gated(job.epoch, job.limits.wait)
             if not self.edge.look().passed:
                 self.edge.open_gate(job.epoch, job.run, there=True)

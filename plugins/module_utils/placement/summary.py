@@ -23,6 +23,8 @@ def lines(rows: Sequence[Row]) -> list[str]:
         if row.get("changed") and row.get("device_calls"):
             found += ["", f"{row['app']} took {_cost(row)}"]
         found += _standing(row)
+        if row.get("job"):
+            found += ["", *_job(row)]
         if row.get("failed"):
             found += ["", f"{row['app']} was not moved: {printable(row['msg'], 2000)}"]
         if row.get("plan"):
@@ -51,6 +53,16 @@ def _standing(row: Row) -> list[str]:
     if row.get("removed"):
         found += ["", f"{row['app']}: removed {', '.join(printable(one, 200) for one in row['removed'])}"]
     return found
+
+
+def _job(row: Row) -> list[str]:
+    """How a job ended, and what it said last."""
+    job = row["job"]
+    code = "no exit code" if job["exit_code"] is None else f"exit code {job['exit_code']}"
+    reason = f" ({printable(job['reason'])})" if job["reason"] else ""
+    text = f"{row['app']} {job['result']}{reason}: {code} after {job['seconds']:.0f} s and {job['runs']} run(s)"
+    log = [f"  {printable(line, REPORT_WIDTH)}" for line in row.get("log") or []]
+    return [text, *(["Its log ends with", *log] if log else [])]
 
 
 def _move(row: Row) -> Row:

@@ -16,7 +16,7 @@ from ..core import names
 from ..core.errors import KrafError
 from ..migration import table
 from ..migration.table import Step
-from ..migration.world import DEVICE, EDGE, HELD, READY, World
+from ..migration.world import DEVICE, EDGE, World
 from ..storage import namespaces
 from . import fault, reading, verdicts
 from .edge import Edge
@@ -72,7 +72,7 @@ class Walk:
 
     def _plan(self, state: World) -> tuple[Step, ...]:
         settling = self._settling(state)
-        moving = () if state.owner == self.job.to else table.plan(self.job.to, self.job.app.overlap)
+        moving = () if state.owner == self.job.to else table.plan(self.job.to, self.job.app.overlap, self.job.app.job)
         return (*table.OPENING, *settling, *moving)
 
     def _settling(self, state: World) -> tuple[Step, ...]:
@@ -91,6 +91,7 @@ class Walk:
             job.seen = self.edge.look()
             data = [{"name": one.name, "path": one.path} for one in job.app.data]
             job.look = job.call("look", app=job.app.name, container=job.container, data=data, secrets=True)
+            reading.same_kind(job.app, job.look)
             state = self._world()
             reading.check(job.app.key, job.placement, state, job.seen)
             job.epoch, job.tree = job.placed.epoch, job.placed.tree
@@ -99,7 +100,7 @@ class Walk:
 
     def _world(self) -> World:
         job = self.job
-        return reading.world(job.placement, job.seen, job.look, job.app.overlap, bool(job.app.ports))
+        return reading.world(job.placement, job.seen, job.look, job.app)
 
     def _lock(self) -> None:
         job = self.job
@@ -129,7 +130,7 @@ class Walk:
             job.placement = self.records.stamp(job.placed, job.run, job.holder)
         self.records.begin(job.to, job.epoch + 1, job.holder, verdicts.stored(job.report))
         try:
-            self._walk(table.plan(job.to, job.app.overlap))
+            self._walk(table.plan(job.to, job.app.overlap, job.app.job))
         except KrafError as error:
             self._undo(error)
             raise
@@ -191,7 +192,7 @@ class Walk:
         try:
             self.lease.check()
             state = self._recover(fresh=False)
-            if (state.owner, state.epoch) == (to, epoch + 1) and state.record_phase == READY and state.forward == HELD:
+            if table.revocable(state, to, epoch):
                 job.epoch = epoch
                 self._walk(table.give_back(to))
                 state = self._recover(fresh=False)
@@ -242,4 +243,9 @@ class Walk:
         }
         if plan is not None:
             report["plan"] = plan
+        elif job.app.job and job.placed.owner == DEVICE:
+            # Also of an earlier run, which may have been cut off before it could tell.
+            found = job.outcome or self.records.outcome(job.placed.epoch)
+            if found is not None:
+                report.update(job=found.as_dict(), exit_code=found.exit_code, log=found.log.splitlines())
         return report

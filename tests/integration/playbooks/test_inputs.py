@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import Device
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Device
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.store import open_catalog
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,6 +54,7 @@ def site(tmp_path: Path) -> Path:
     (tmp_path / "hosts").write_text(SITE)
     with open_catalog(str(tmp_path / "catalog.sqlite"), write=True) as catalog:
         catalog.put_devices([Device("pi1")])
+        catalog.put_apps([App("pi1", "web")])
     (tmp_path / "empty.sqlite").touch()
     return tmp_path
 
@@ -90,6 +91,10 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("migrate", {"kraf_apps": "pi1/x", "kraf_to": "edge", "kraf_accept": {"a": 1}}, "a list is wanted, not a mapping"),
     ("migrate", {"kraf_apps": "", "kraf_to": "edge"}, "kraf_apps names apps as DEVICE/APP"),
     ("migrate", {"kraf_apps": "pi1/x", "kraf_to": None}, "kraf_to is edge or device"),
+    ("migrate", {"kraf_apps": "pi1/x", "kraf_to": "edge", "kraf_job_timeout": "1h"}, "a number of seconds"),
+    ("job", {"kraf_apps": ""}, "kraf_apps names jobs as DEVICE/APP"),
+    ("job", {"kraf_apps": "pi1/x", "kraf_to": "edge"}, "kraf_to is not for this playbook"),
+    ("job", {"kraf_apps": "pi1/web"}, "pi1/web is a service"),
     ("migrate", {"kraf_apps": "pi9/x", "kraf_to": "edge"}, "pi9 is not in the inventory's group kraf_devices"),
     ("migrate", {"kraf_apps": "pi1/x", "kraf_to": "edge"}, "The catalog has no app pi1/x"),
     ("image_build", {"kraf_app": "pi1/x", "kraf_image_folder": ""}, "kraf_image_folder is a folder of the controller"),

@@ -70,10 +70,46 @@ def test_a_whole_declaration_is_taken() -> None:
     assert list(app.images) == ["amd64", "arm64"]
 
 
-@pytest.mark.parametrize("kind", ["job", "cronjob"])
-def test_a_kind_that_comes_later_is_refused_as_not_yet(kind: str) -> None:
-    assert "yet" in refusal(kind=kind).why
+def test_a_kind_that_comes_later_is_refused_as_not_yet() -> None:
+    assert "yet" in refusal(kind="cronjob").why
     assert "no such kind" in refusal(kind="daemon").why
+
+
+def test_a_job_needs_no_more_than_its_kind() -> None:
+    job = declare(kind="job")
+    assert job.job
+    assert (job.retries, job.deadline_seconds) == (0, 0)
+    assert not declare().job
+
+
+def test_retries_and_deadline_of_a_job_are_kept() -> None:
+    job = declare(kind="job", retries="3", deadline_seconds=3600)
+    assert (job.retries, job.deadline_seconds) == (3, 3600)
+    assert App.from_dict(job.as_dict()) == job
+
+
+def test_a_row_of_before_jobs_is_read() -> None:
+    row = declare().as_dict()
+    del row["retries"], row["deadline_seconds"]
+    assert App.from_dict(row) == declare()
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, "1h", True, 10**9, "\u0663"])
+@pytest.mark.parametrize("option", ["retries", "deadline_seconds"])
+def test_a_number_of_a_job_that_is_none_is_refused(option: str, value: object) -> None:
+    assert "whole number" in refusal(kind="job", **{option: value}).why
+
+
+@pytest.mark.parametrize("option", ["retries", "deadline_seconds"])
+def test_what_only_a_job_has_is_refused_of_a_service(option: str) -> None:
+    assert "only a job" in refusal(**{option: 1}).why
+    assert getattr(declare(**{option: 0}), option) == 0
+
+
+@pytest.mark.parametrize("options", [{"ports": [{"port": 80}]}, {"probe": {"path": "/"}}, {"overlap": True}])
+def test_what_only_a_service_has_is_refused_of_a_job(options: dict[str, Any]) -> None:
+    error = refusal(kind="job", **options)
+    assert next(iter(options)) in error.what
 
 
 def test_vram_is_refused_until_gpus_are_supported() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plugins.module_utils.migration.world import DEVICE, EDGE, HELD, IDLE
+from plugins.module_utils.migration.world import DEVICE, EDGE, HELD, IDLE, World
 from tests.checks import pictures
 
 ROOT = Path(__file__).parents[3]
@@ -35,10 +35,10 @@ def test_page_without_a_place_for_pictures_is_an_error() -> None:
         pictures.drawn("# Moving an app\n")
 
 
-@pytest.mark.parametrize(("title", "to", "overlap"), pictures.MOVES)
-def test_a_move_that_nothing_disturbs_ends_settled_at_its_side(title: str, to: str, overlap: bool) -> None:
-    worlds = [world for _step, world in pictures.walk(to, overlap)]
+@pytest.mark.parametrize(("title", "to", "kind"), pictures.MOVES)
+def test_a_move_that_nothing_disturbs_ends_settled_at_its_side(title: str, to: str, kind: World) -> None:
+    worlds = [world for _step, world in pictures.walk(to, kind)]
     last = worlds[-1]
     assert (last.owner, last.forward, last.record_phase, last.armed, last.epoch) == (to, to, IDLE, False, 2)
-    assert (last.running, last.passed) == (to == DEVICE, to == EDGE)
-    assert any(world.forward == HELD for world in worlds) is not overlap
+    assert (last.running, last.passed) == (to == DEVICE and not kind.job, to == EDGE)
+    assert any(world.forward == HELD for world in worlds) is not kind.overlap

@@ -281,3 +281,13 @@ def test_timer_that_systemd_has_with_another_time_is_read_again(
     monkeypatch.setattr(units, "properties", lambda name, *wanted: dict.fromkeys(wanted, "yes"))
     deadman.arm("notes", 90)
     assert asked == ["reload", "restart kraf-deadman@notes.timer"]
+
+
+@pytest.mark.parametrize("to", [DEVICE, EDGE])
+def test_a_job_is_never_started_by_the_timer(engine: Docker, forwards: Forwards, to: str) -> None:
+    engine.add("notes", "no", running=False)
+    before = placement.save(replace(moving(to), job=True, restart_policy="no"))
+    engine.calls.clear()
+    assert deadman.fire("notes") == 0
+    assert engine.calls == []
+    assert placement.load("notes") == replace(before, phase=IDLE, to=before.owner)

@@ -92,3 +92,34 @@ def test_mig_02_the_restart_policy_is_not_forgotten_when_a_switch_to_the_edge_wa
     placement.save(replace(RECORD, owner=DEVICE, overlap=True, container_id="id-of-notes"))
     docker.set_restart_policy("notes", "no")  # as the cut-off run left it
     assert handover.fence_off(task)["record"]["restart_policy"] == "always"
+
+
+JOB = replace(RECORD, job=True, restart_policy="no")
+
+
+def test_a_job_that_came_back_is_not_started_again(engine: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.add("notes", "no", running=False)
+    swapped: list[tuple[str, int]] = []
+    monkeypatch.setattr(handover.tree, "swap", lambda folder, epoch: swapped.append((folder, epoch)))
+    record = replace(JOB, phase=READY, to=DEVICE, data=(("results", "/srv/results"),))
+    handover.start_here(TASK, record)
+    assert swapped == [("/srv/results", 5)]
+    assert not engine.running("notes")
+    assert not [call for call in engine.calls if call.startswith("start")]
+
+
+def test_a_job_is_not_started_on_its_device_by_settling_it(engine: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.add("notes", "no", running=False)
+    for name in ("members", "load"):
+        monkeypatch.setattr(handover.forward, name, lambda app: [])
+    monkeypatch.setattr(handover.ways, "ensure", lambda *parts: [])
+    monkeypatch.setattr(handover.deadman, "clear", lambda app: None)
+    placement.save(replace(JOB, owner=DEVICE))
+    found = handover.settle(replace(TASK, owner=DEVICE, job=True))
+    assert found["record"]["job"]
+    assert not engine.running("notes")
+
+
+def test_first_record_of_a_job_says_that_it_is_one(engine: Docker) -> None:
+    assert handover.admit(replace(TASK, epoch=1, fence=3, job=True)).job
+    assert not handover.admit(replace(TASK, epoch=1, fence=4, owner=DEVICE)).job

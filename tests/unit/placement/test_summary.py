@@ -62,3 +62,15 @@ def test_a_plan_names_the_steps() -> None:
     lines = summary.lines([{**MOVED, "plan": plan}])
     assert "  commit     change the owner" in lines
     assert "would move" in lines[1]
+
+
+def test_a_job_says_how_it_ended_and_what_it_said_last() -> None:
+    job = {"result": "failed", "reason": "OOMKilled", "exit_code": 137, "runs": 2, "seconds": 71.2}
+    lines = summary.lines([{**MOVED, "job": job, "log": ["loading", "epoch 1"]}])
+    assert "pi1/faces failed (OOMKilled): exit code 137 after 71 s and 2 run(s)" in lines
+    assert lines[lines.index("Its log ends with") + 1 :][:2] == ["  loading", "  epoch 1"]
+
+
+def test_a_job_without_a_pod_has_no_exit_code() -> None:
+    job = {"result": "failed", "reason": "DeadlineExceeded", "exit_code": None, "runs": 1, "seconds": 60.0}
+    assert "no exit code" in "\n".join(summary.lines([{**MOVED, "job": job, "log": []}]))
