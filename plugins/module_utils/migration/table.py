@@ -543,7 +543,7 @@ EDGE_LOST_STOP = Step(
 EDGE_LOST_START = Step(
     "start",
     DEVICE,
-    "the container as it was, with the device's own last copy; then the forward leads to it; a job stays at rest",
+    "the container as it was, with the device's own last copy; then the forward leads to it",
     lambda w, r: _fresh(w, r) and w.record_owner == EDGE and w.record_phase == IDLE,
     lambda w, r: _heard(
         w,
@@ -551,8 +551,8 @@ EDGE_LOST_START = Step(
         record_owner=DEVICE,
         record_epoch=max(w.record_epoch, r.epoch) + 1,
         record_lost=True,
-        running=not w.job,
-        restart=not w.job,
+        running=True,
+        restart=True,
         forward=DEVICE,
     ),
 )

@@ -67,6 +67,9 @@ class LostDevice(Walk):
                 owns it, and the same call goes on.
         """
         job = self.job
+        if job.app.job:
+            fix = "Run it at the edge from another device, or wait for this one"
+            raise KrafError(f"kind of app {job.app.key}", job.app.kind, "a job at rest cannot be taken over", fix)
         self._look()
         if job.placed.owner == EDGE and self._runs() and not job.placed.open:
             return self._report(changed=False)
@@ -201,6 +204,9 @@ class LostEdge(Walk):
             KrafError: when the app answers at the edge, or does not start here.
         """
         job = self.job
+        if job.app.job:
+            fix = "Bring the edge back, or register the job under another name to run it again"
+            raise KrafError(f"kind of app {job.app.key}", job.app.kind, "a job may have run at the edge already", fix)
         with self._timed(table.RECOVER):
             data = [{"name": one.name, "path": one.path} for one in job.app.data]
             job.look = job.call("look", app=job.app.name, container=job.container, data=data)
