@@ -363,14 +363,17 @@ def _gate(workload: Workload) -> dict[str, Any]:
     else:
         mounts = [{"name": "gate", "mountPath": GATE_ROOT}, {"name": "fence", "mountPath": FENCE_ROOT}]
     command = ["sh", "-c", WAIT, GATE, str(workload.epoch)]
+    security: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     if workload.app.job:
+        # What it counts lies beside the marker, where the mover's root alone writes.
+        security.update(runAsUser=0, runAsGroup=0)
         command = ["sh", "-c", COUNT, GATE, str(workload.epoch), str(workload.app.retries + 1)]
     return {
         "name": GATE,
         "image": workload.gate_image,
         "command": command,
         "resources": _small(),
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": security,
         "volumeMounts": mounts,
     }
 

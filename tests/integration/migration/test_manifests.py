@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,7 +64,10 @@ def declarations(draw: st.DrawFn) -> App:
         "memory": draw(memory),
         "overlap": draw(st.booleans()) and not folders,
     }
-    if numbers and draw(st.booleans()):
+    if not raw["overlap"] and draw(st.booleans()):
+        job = {"kind": "job", "retries": draw(st.integers(0, 100)), "deadline_seconds": draw(st.integers(0, 10**7))}
+        raw = {**raw, **job, "ports": []}
+    elif numbers and draw(st.booleans()):
         query = "/" + draw(st.text(string.printable[:94], max_size=20))
         raw["probe"] = {"path": query, "port": draw(st.sampled_from(numbers))}
     try:
@@ -97,6 +101,7 @@ def test_whatever_the_catalog_takes_kubernetes_takes(
     accepted(server, [workload.fence(app, UID, epoch, 7)])
     one = mover.Mover(DEVICE, UID, app.name, epoch, 7, EDGE, "token", DIGEST, "worker1", bool(app.data))
     accepted(server, mover.objects(one))
+    accepted(server, mover.objects(replace(one, node="", architecture="arm64")))
 
 
 APP = App(

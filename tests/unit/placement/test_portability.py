@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import Port
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Port
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.placement import portability, verdicts
 from ansible_collections.kraf.edge.plugins.module_utils.placement.verdicts import KEPT, LOST, REFUSED, TRANSLATED
@@ -199,3 +199,13 @@ def test_the_way_back_depends_on_the_data_alone() -> None:
     data = {"results": {**container()["data"]["results"], "mount_point": True}}
     with pytest.raises(KrafError, match="data results"):
         verdicts.refuse(APP, portability.returning(container(data=data)))
+
+
+@pytest.mark.parametrize(("policy", "verdict"), [("no", "kept"), ("always", "refused"), ("on-failure", "refused")])
+def test_mig_07_a_job_is_not_started_again_by_docker(policy: str, verdict: str) -> None:
+    job = App("pi1", "faces", kind="job", data=APP.data, retries=2)
+    rows = portability.examine(job, container(restart_policy=policy, ports=[]))
+    (row,) = [one for one in rows if one["property"].startswith("restart policy")]
+    assert row["verdict"] == verdict
+    assert ("2 times" if verdict == "kept" else "declare retries") in row["why"]
+    assert "override" not in row
