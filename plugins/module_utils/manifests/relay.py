@@ -1,0 +1,149 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The sidecar of an app with UDP ports: streams of datagrams from the door, datagrams to the app beside it.
+
+It is Perl, for that is in every Debian: the collection's image needs nothing more. What it speaks is told in
+``on_device/udp_frames.py``. One stream is one client of the device; the app sees it as a port of 127.0.0.1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..catalog.records import App
+
+CONTAINER = "udp"
+FIRST_PORT = 61000
+"""Above the ports from which Linux takes those of outgoing connections, which the app may have."""
+
+# A stream is greeted once the app has its port open, which the shared network's table tells, or after 10 s: there are
+# apps that open a port only when they need it. Before, connections are closed at once, as by a port that is closed.
+PROGRAM = r"""
+use strict; use Socket; use Fcntl; use Errno qw(EAGAIN EINTR);
+$SIG{TERM} = $SIG{INT} = sub { exit 0 };
+$SIG{PIPE} = "IGNORE";
+my ($begin, %listen, %flow, %of) = (time);
+sub plain { my $flags = fcntl($_[0], F_GETFL, 0); fcntl($_[0], F_SETFL, $flags | O_NONBLOCK) }
+for (@ARGV) {
+  my ($tcp, $udp) = split /:/;
+  socket(my $s, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
+  setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1);
+  bind($s, sockaddr_in($tcp, INADDR_ANY)) or die "port $tcp: $!";
+  listen($s, 1024) or die "port $tcp: $!";
+  plain($s);
+  $listen{fileno $s} = [$s, $udp];
+}
+sub ready {
+  return 1 if time - $begin > 10;
+  my $hex = sprintf ":%04X ", $_[0];
+  for my $name (qw(/proc/net/udp /proc/net/udp6)) {
+    open my $table, "<", $name or next;
+    while (my $line = <$table>) { return 1 if $line =~ /^\s*\d+: [0-9A-F]+$hex/ }
+  }
+  0;
+}
+sub drop {
+  my $f = shift;
+  delete $flow{$f->{id}}; delete $of{fileno $f->{u}};
+  close $f->{u}; close $f->{c};
+}
+sub enter {
+  my ($s, $udp) = @{$_[0]};
+  while (accept(my $c, $s)) {
+    if (!ready($udp) || keys %flow >= 4096) { close $c; next }
+    plain($c);
+    setsockopt($c, 6, 1, 1);
+    setsockopt($c, SOL_SOCKET, SO_KEEPALIVE, 1);
+    socket(my $u, PF_INET, SOCK_DGRAM, 0) or do { close $c; next };
+    setsockopt($u, SOL_SOCKET, SO_RCVBUF, 1048576);
+    connect($u, sockaddr_in($udp, INADDR_LOOPBACK));
+    plain($u);
+    my $f = {id => fileno $c, c => $c, u => $u, in => "", out => "kraf-udp 1\n", seen => time};
+    $flow{$f->{id}} = $of{fileno $u} = $f;
+    push_out($f);
+  }
+}
+sub from_door {
+  my $f = shift;
+  my $n = sysread($f->{c}, $f->{in}, 65536, length $f->{in});
+  if (!defined $n) { drop($f) unless $! == EAGAIN || $! == EINTR; return }
+  my ($at, $have) = (0, length $f->{in});
+  while ($have - $at >= 2) {
+    my $size = unpack "n", substr($f->{in}, $at, 2);
+    last if $have - $at - 2 < $size;
+    # The first try may only tell of an earlier one that was refused.
+    for (1, 2) { last if defined send($f->{u}, substr($f->{in}, $at + 2, $size), 0) }
+    $at += 2 + $size;
+  }
+  substr($f->{in}, 0, $at, "");
+  $f->{seen} = time;
+  drop($f) unless $n;
+}
+sub from_app {
+  my $f = shift;
+  for (1 .. 64) {
+    last if length $f->{out} > 1048576;
+    last unless defined recv($f->{u}, my $data, 65535, 0);
+    $f->{out} .= pack "n/a*", $data;
+  }
+  $f->{seen} = time;
+  push_out($f);
+}
+sub push_out {
+  my $f = shift;
+  my $n = syswrite($f->{c}, $f->{out});
+  if (defined $n) { substr($f->{out}, 0, $n, "") } elsif ($! != EAGAIN && $! != EINTR) { drop($f) }
+}
+my $swept = time;
+while (1) {
+  my ($r, $w) = ("", "");
+  vec($r, $_, 1) = 1 for keys %listen;
+  for my $f (values %flow) {
+    vec($r, $f->{id}, 1) = 1;
+    vec($r, fileno $f->{u}, 1) = 1 if length $f->{out} <= 1048576;
+    vec($w, $f->{id}, 1) = 1 if length $f->{out};
+  }
+  next if select($r, $w, undef, 30) < 0;
+  for (keys %listen) { enter($listen{$_}) if vec($r, $_, 1) }
+  for (keys %flow) { my $f = $flow{$_}; push_out($f) if $f && vec($w, $_, 1) }
+  for (keys %flow) { my $f = $flow{$_}; from_door($f) if $f && vec($r, $_, 1) }
+  for (keys %of) { my $f = $of{$_}; from_app($f) if $f && vec($r, $_, 1) }
+  if (time - $swept > 30) {
+    $swept = time;
+    for (values %flow) { drop($_) if $swept - $_->{seen} > 300 }
+  }
+}
+"""
+
+
+def ports(app: App) -> dict[int, int]:
+    """The TCP port at which the sidecar takes the streams of each UDP port of the app."""
+    taken = {port.port for port in app.ports if port.protocol != "UDP"}
+    free = (port for port in range(FIRST_PORT, 65536) if port not in taken)
+    return {port: next(free) for port in sorted(port.port for port in app.ports if port.protocol == "UDP")}
+
+
+def container(app: App, image: str) -> dict[str, Any]:
+    """The sidecar. It comes after the app in the pod, for containers are started in their order.
+
+    Args:
+        app: with a UDP port.
+        image: the collection's own.
+    """
+    found = ports(app)
+    return {
+        "name": CONTAINER,
+        "image": image,
+        "command": ["perl", "-e", PROGRAM, *(f"{tcp}:{udp}" for udp, tcp in found.items())],
+        "ports": [{"containerPort": tcp, "protocol": "TCP"} for tcp in found.values()],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "runAsUser": 65534,
+            "runAsGroup": 65534,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
