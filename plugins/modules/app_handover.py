@@ -90,6 +90,11 @@ options:
         description: Path of the app's own probe on this port; empty asks only whether it is open.
         type: str
         default: ""
+      protocol:
+        description: What clients speak to it.
+        type: str
+        choices: [tcp, udp]
+        default: tcp
   doors:
     description: Addresses of the doors, as C(ip:port).
     type: list
@@ -244,6 +249,7 @@ WAY = {
     "container_port": {"type": "int", "required": True},
     "sni": {"type": "str", "required": True},
     "probe": {"type": "str", "default": ""},
+    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
 }
 SPEC = {
     "step": {"type": "str", "required": True, "choices": ["look", "push", *STEPS]},

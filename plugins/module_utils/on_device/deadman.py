@@ -14,14 +14,11 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from ..core.errors import KrafError
-from . import docker, door, files, forward, placement, units, ways
+from . import docker, door, files, forward, library, placement, units, ways
 from .placement import DEVICE, EDGE, IDLE, MOVING, Record
 
-LIBRARY = Path("/usr/local/lib/kraf")
-PACKAGE = __name__.rsplit(".", 2)[0]
 LOCK_LIMIT = 900.0
 START_LIMIT = 60.0
 """Seconds that clients wait longer for an app that has to start again, so that they meet it and not a closed port."""
@@ -88,7 +85,7 @@ def restore(record: Record) -> Record:
 
 def _await(app: str) -> None:
     for found in forward.members(app):
-        if found.device_address:
+        if found.device_address and found.protocol == forward.TCP:
             with contextlib.suppress(KrafError):
                 door.probe_device(found.device_address, "", START_LIMIT)
 
@@ -112,22 +109,10 @@ def fire(app: str) -> int:
 
 def install() -> None:
     """Put what the timer runs on the device."""
-    for name, module in list(sys.modules.items()):
-        get_source = getattr(getattr(module, "__loader__", None), "get_source", None)
-        if not name.startswith(PACKAGE) or name.endswith(".module") or get_source is None:
-            continue
-        source = get_source(name) or ""
-        parts = name.split(".")
-        is_package = hasattr(module, "__path__")
-        files.write(
-            LIBRARY.joinpath(*parts, "__init__.py") if is_package else LIBRARY.joinpath(*parts[:-1], parts[-1] + ".py"),
-            source,
-        )
-    parts = PACKAGE.split(".")
-    for length in range(1, len(parts)):
-        files.write(LIBRARY.joinpath(*parts[:length], "__init__.py"), "")
-    files.write(LIBRARY / "deadman", _SCRIPT.format(library=str(LIBRARY), package=PACKAGE), 0o755)
-    if units.write("kraf-deadman@.service", _SERVICE.format(script=LIBRARY / "deadman")) and units.running():
+    library.install()
+    script = _SCRIPT.format(library=str(library.FOLDER), package=library.PACKAGE)
+    files.write(library.FOLDER / "deadman", script, 0o755)
+    if units.write("kraf-deadman@.service", _SERVICE.format(script=library.FOLDER / "deadman")) and units.running():
         units.reload_units()
 
 

@@ -266,7 +266,7 @@ def start_here(task: Task, record: Record) -> None:
         for _name, folder in record.data:
             tree.swap(folder, record.epoch + 1)
     deadman.start(record)
-    ways.probe_device(task.app, task.ways, task.limit)
+    ways.probe_device(task.app, task.ways, task.limit, container=task.container)
 
 
 def stop_here(record: Record) -> None:

@@ -186,6 +186,9 @@ def _ports(app: App, found: Mapping[str, Any]) -> list[Row]:
             rows.append(row(name, REFUSED, why, "clients reach it under every address of the device"))
         else:
             rows.append(row(name, TRANSLATED, "the device's own port stays; its forward leads to the edge"))
+        if wanted is not None and protocol == "udp":
+            why = "datagrams to one address of the device reach the app at the edge, those to many do not"
+            rows.append(row(f"broadcast and multicast to port {port['device_port']}/udp", LOST, why))
     for one in found.get("exposed") or ():
         rows.append(row(f"exposed port {one}", LOST, "other containers of the device do not reach it at the edge"))
     return rows
