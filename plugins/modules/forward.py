@@ -70,8 +70,8 @@ options:
       protocol:
         description:
           - What clients speak to the port.
-          - At the edge, the service of a forward of V(udp) takes streams of datagrams, each preceded by its length in two
-            bytes.
+          - At the edge, the service of a forward of V(udp) takes streams of datagrams, each preceded by its length in
+            two bytes.
         type: str
         choices: [tcp, udp]
         default: tcp

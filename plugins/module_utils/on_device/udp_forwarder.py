@@ -39,8 +39,10 @@ IDLE = 60.0
 """Seconds without a datagram after which a client is forgotten."""
 QUIET = 0.2
 """Seconds without a datagram after which a client that awaits nothing is done with the old side."""
-PAUSE, BATCH_COUNT, BATCH_BYTES = 0.005, 64, 96 * 1024
+PAUSE, BATCH_COUNT, BATCH_BYTES = 0.005, 32, 48 * 1024
 """What was held is let through in batches with a pause (seconds): more at once does not fit into an app's socket."""
+FASTER, SLOWEST = 2.0, 1000.0
+"""So many times as fast as it came, but no slower than so many a second: an app that kept up can do that."""
 TICK = 0.1
 
 _PKTINFO4, _PKTINFO6 = 8, socket.IPV6_PKTINFO
@@ -109,6 +111,8 @@ class Route:
         self.stale: list[Flow] = []
         self.count = {"received": 0, "answered": 0, "forgotten": 0}
         self._selector = selector
+        self._held_since = self._paced = time.monotonic()
+        self._rate, self._allowed = SLOWEST, 0.0
         self.listeners: list[Listener] = []
         wanted = [(socket.AF_INET, "0.0.0.0" if forward.address == "*" else forward.address)]  # noqa: S104
         if forward.address == "*" and ipv6:
@@ -140,6 +144,13 @@ class Route:
         before, self.forward = self.forward, forward
         if _destination(before) == _destination(forward):
             return
+        now = time.monotonic()
+        if forward.target == HELD:
+            self._held_since = now
+        elif before.target == HELD:
+            came = len(self.held) / max(now - self._held_since, 0.001)
+            self._rate = max(FASTER * came, SLOWEST)
+            self._paced, self._allowed = now, float(BATCH_COUNT)
         unsent = [one for flow in self.flows.values() for one in flow.queue.clear()]
         self.held.put_back(unsent)
         self.stale += self.flows.values()
@@ -147,11 +158,7 @@ class Route:
 
     def tick(self, now: float) -> None:
         """Let held ones through, end what is over; called often while there is anything to do."""
-        count = size = 0
-        while self.held and self.forward.target != HELD and count < BATCH_COUNT and size < BATCH_BYTES:
-            sender, data = self.held.pop()
-            self._flow(sender).send(data)
-            count, size = count + 1, size + len(data)
+        self._let_through(now)
         for flow in list(self.flows.values()):
             flow.work()
             if flow.over or now - flow.seen > IDLE:
@@ -165,6 +172,16 @@ class Route:
             elif quiet and not (flow.asked and flow.answered):
                 flow.finish()
         self.stale = [flow for flow in self.stale if not flow.over]
+
+    def _let_through(self, now: float) -> None:
+        if not self.held or self.forward.target == HELD:
+            return
+        self._allowed = min(self._allowed + (now - self._paced) * self._rate, float(BATCH_COUNT))
+        self._paced, size = now, 0
+        while self.held and self._allowed >= 1 and size < BATCH_BYTES:
+            sender, data = self.held.pop()
+            self._flow(sender).send(data)
+            self._allowed, size = self._allowed - 1, size + len(data)
 
     def cut(self) -> int:
         """End what still has to do with the side before; how many."""

@@ -19,7 +19,13 @@ import pytest
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import haproxy, udp, udp_forwarder
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward_store import Forward
-from ansible_collections.kraf.edge.plugins.module_utils.on_device.udp_frames import GREETING, Decoder, Queue, Room, encode
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.udp_frames import (
+    GREETING,
+    Decoder,
+    Queue,
+    Room,
+    encode,
+)
 
 from . import udp_parts as parts
 from .udp_parts import Client
@@ -27,9 +33,23 @@ from .udp_parts import Client
 SIZES = (b"", b"x", bytes(range(256)), b"", os.urandom(1472), os.urandom(9000), os.urandom(65507 - 6))
 
 
+class Installed:
+    """A device that has the unit, and whose process is the one of the test."""
+
+    def there(self) -> bool:
+        return True
+
+    def installed(self) -> bool:
+        return True
+
+    def install(self) -> bool:
+        return False
+
+
 @pytest.fixture(autouse=True)
 def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(haproxy, "RUN", tmp_path)
+    monkeypatch.setattr(udp, "SERVICE", Installed())
 
 
 def switch(wanted: list[Forward], target: str) -> None:
@@ -179,7 +199,12 @@ def test_what_comes_while_clients_are_held_is_delivered_in_its_order_at_the_rele
     assert both.state["dropped"] == 0
 
 
-def test_of_what_is_held_the_oldest_goes(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp_forwarder, "HELD_COUNT", 200)
+
+
+def test_of_what_is_held_the_oldest_goes(little_room: None, both: Both) -> None:
     both.switch("held")
     with Client(both.port) as client:
         for number in range(udp_forwarder.HELD_COUNT + 20):
