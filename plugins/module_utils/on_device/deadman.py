@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from ..core.errors import KrafError
 from . import docker, door, files, forward, library, placement, units, ways
+from .forward_store import TCP
 from .placement import DEVICE, EDGE, IDLE, MOVING, Record
 
 LOCK_LIMIT = 900.0
@@ -85,7 +86,7 @@ def restore(record: Record) -> Record:
 
 def _await(app: str) -> None:
     for found in forward.members(app):
-        if found.device_address and found.protocol == forward.TCP:
+        if found.device_address and found.protocol == TCP:
             with contextlib.suppress(KrafError):
                 door.probe_device(found.device_address, "", START_LIMIT)
 
