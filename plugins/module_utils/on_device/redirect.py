@@ -53,7 +53,7 @@ _POSTROUTING = """\
 def _answers(forwards: Sequence[Forward]) -> list[str]:
     """UDP answers that come after the kernel has forgotten their question (30 s) leave from the client's port, too."""
     found = [one for one in sorted(forwards, key=lambda one: one.port) if one.redirect and one.protocol == UDP]
-    return [f"udp sport {one.listen} masquerade to :{one.port}" for one in found]
+    return [f"udp sport {one.listen} snat to :{one.port}" for one in found]
 
 
 def _rule(forward: Forward) -> str:
@@ -70,7 +70,7 @@ def loaded(text: str) -> bool:
 def _rules(text: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     # A user is listed by name or by number, as nft pleases.
-    wanted = ("redirect to", "masquerade to")
+    wanted = ("redirect to", "snat to")
     return [
         line
         for line in lines

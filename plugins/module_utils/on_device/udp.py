@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import KrafError
-from . import conntrack, files, haproxy, library, udp_flows, udp_forwarder, udp_frames, units
+from . import conntrack, files, forward_store, haproxy, library, udp_flows, udp_forwarder, udp_frames, units
 from .forward_store import HELD, UDP, Forward
 
 UNIT = "kraf-udp.service"
@@ -26,14 +26,14 @@ _MODULES = (udp_forwarder, udp_flows, udp_frames)
 
 _SCRIPT = """\
 #!/usr/bin/python3
-# Written by kraf.edge: the device's UDP forwards. Argument: the directory of the control socket.
+# Written by kraf.edge: the device's UDP forwards. Arguments: where forwards/ is, where the control socket.
 import sys
 
 sys.path.insert(0, {library!r})
 
 from {package}.on_device import udp_forwarder
 
-sys.exit(udp_forwarder.main(sys.argv[1]))
+sys.exit(udp_forwarder.main(*sys.argv[1:]))
 """
 
 UNIT_TEXT = """\
@@ -48,7 +48,7 @@ CPUWeight=1000
 Nice=-10
 RuntimeDirectory=kraf
 RuntimeDirectoryPreserve=yes
-ExecStart=/usr/bin/python3 -B {script} {run}
+ExecStart=/usr/bin/python3 -B {script} {etc} {run}
 Restart=always
 RestartSec=1
 LimitNOFILE=32768
@@ -203,7 +203,7 @@ class Systemd:
     @staticmethod
     def _text() -> str:
         code = hashlib.sha256("".join(_source(one) for one in _MODULES).encode()).hexdigest()[:12]
-        return UNIT_TEXT.format(code=code, script=library.FOLDER / "udp", run=haproxy.RUN)
+        return UNIT_TEXT.format(code=code, script=library.FOLDER / "udp", etc=forward_store.ETC, run=haproxy.RUN)
 
 
 def _source(module: Any) -> str:

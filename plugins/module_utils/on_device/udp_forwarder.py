@@ -369,8 +369,9 @@ def _line(connection: socket.socket) -> bytes:
     return found
 
 
-def main(run: str) -> int:
-    """What the unit runs; ``run`` is the directory of the control socket."""
+def main(etc: str, run: str) -> int:
+    """What the unit runs: with the directory that holds ``forwards/``, and that of the control socket."""
+    forward_store.ETC = Path(etc)
     forwarder = Forwarder(Path(run), ipv6=_has_ipv6())
     signal.signal(signal.SIGTERM, forwarder.stop)
     try:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import relay
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import redirect
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward_store import Forward
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.udp_forwarder import Forwarder
 
@@ -54,9 +55,9 @@ class App:
 
 
 @contextlib.contextmanager
-def app(name: bytes, port: int = 0) -> Iterator[App]:
+def app(name: bytes, port: int = 0, address: str = "127.0.0.1") -> Iterator[App]:
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", port))
+    server.bind((address, port))
     # It shares its processor with the test: root may let more wait for it than is usual.
     with contextlib.suppress(OSError):
         server.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)
@@ -68,6 +69,9 @@ def app(name: bytes, port: int = 0) -> Iterator[App]:
     finally:
         found.over = True
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wake:
+            # Past whatever forward has the port by now.
+            with contextlib.suppress(PermissionError):
+                wake.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, redirect.MARK)
             wake.sendto(b"", ("127.0.0.1", found.port))
         thread.join(PATIENCE)
         server.close()
