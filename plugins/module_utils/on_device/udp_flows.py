@@ -85,7 +85,7 @@ class DeviceFlow(Flow):
     """To the container on the device: a socket of its own, so that the container tells clients apart.
 
     Args:
-        address: ip:port of the container.
+        address: where the container is reached.
         mark: of packets that no rule of a forward takes elsewhere.
     """
 
@@ -95,17 +95,22 @@ class DeviceFlow(Flow):
         answer: Answer,
         selector: selectors.BaseSelector,
         room: Room,
-        address: str,
+        address: tuple[str, int],
         mark: int,
     ) -> None:
         super().__init__(sender, answer, selector, room)
-        host, _colon, port = address.rpartition(":")
+        self._address = address
+        self._mark = mark
+        self._open()
+
+    def _open(self) -> None:
+        self._drop_socket()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         with contextlib.suppress(PermissionError):
             # Root alone may, and where nothing is redirected nothing has to be passed by.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
-        self._socket.connect((host, int(port)))
-        selector.register(self._socket, selectors.EVENT_READ, self)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, self._mark)
+        self._socket.connect(self._address)
+        self._selector.register(self._socket, selectors.EVENT_READ, self)
 
     def work(self) -> None:
         """Send what waits."""
@@ -114,7 +119,9 @@ class DeviceFlow(Flow):
             try:
                 self._socket.send(datagram)
             except ConnectionRefusedError:
-                # That tells of an earlier one, and was told by this call.
+                # That tells of an earlier one. The kernel remembers its way, though the container may be back by
+                # another: Docker's rules are asked again for a socket that is new.
+                self._open()
                 with contextlib.suppress(OSError):
                     self._socket.send(datagram)
             except BlockingIOError:
@@ -132,6 +139,8 @@ class DeviceFlow(Flow):
                 self._back(self._socket.recv(65536))
             except BlockingIOError:
                 return
+            except ConnectionRefusedError:
+                self._open()
             except OSError:
                 continue
 

@@ -225,9 +225,8 @@ class Route:
             self._forget(idle)
         made: Flow
         if self.forward.target == DEVICE:
-            made = DeviceFlow(
-                sender, self._answer, self._selector, self.room, self.forward.device_address, redirect.MARK
-            )
+            address = _container(self.forward, sender)
+            made = DeviceFlow(sender, self._answer, self._selector, self.room, address, redirect.MARK)
         else:
             made = EdgeFlow(sender, self._answer, self._selector, self.room, self.forward.relay)
         self.flows[sender] = made
@@ -243,6 +242,16 @@ class Route:
         listener, client = sender
         self.count["answered"] += 1
         listener.answer(client, data)
+
+
+def _container(forward: Forward, sender: Any) -> tuple[str, int]:
+    """Where the container is reached for a client. By the address that the client spoke to, Docker's own rules lead
+    there; by a loopback address, as for clients on the device itself, its proxy does, which loses empty datagrams."""
+    host, _colon, port = forward.device_address.rpartition(":")
+    own = sender[1][1]
+    if forward.redirect and host == "127.0.0.1" and own and len(own[0]) == 4 and own[0][0] != 127:
+        host = socket.inet_ntoa(own[0])
+    return host, int(port)
 
 
 def _destination(forward: Forward) -> tuple[str, str, int]:
