@@ -54,6 +54,10 @@ def ensure(app: str, container: str, ways: Sequence[Way], doors: tuple[str, ...]
     ways = sorted(ways, key=lambda way: head is not None and (way.protocol, way.port) != (head.protocol, head.port))
     names = [app, *(_name(app, way) for way in ways[1:])]
     changed = False
+    for one in forward.members(app):
+        # First: a port may go on under another name.
+        if one.name not in names[: len(ways)]:
+            changed |= forward.remove(one.name)
     for name, way in zip(names, ways):
         found = forward.load(name)
         group = "" if name == app else app
@@ -70,9 +74,6 @@ def ensure(app: str, container: str, ways: Sequence[Way], doors: tuple[str, ...]
                 wanted = replace(wanted, device_address=address)
         if wanted != found:
             changed |= forward.save(wanted)
-    for one in forward.members(app):
-        if one.name not in names[: len(ways)]:
-            changed |= forward.remove(one.name)
     # What another app's forwards wait for is not this one's concern: it may be this one's own hold.
     if changed or (ways and not forward.loaded(app)):
         forward.apply_config(own=app)
