@@ -21,15 +21,19 @@ _NETLINK_NETFILTER = 12
 _GET, _DELETE = 0x101, 0x102
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _ERROR, _DONE = 2, 3
-_TUPLE_ORIG, _ID, _ZONE = 1, 12, 18
+_TUPLE_ORIG, _MARK, _ID, _ZONE = 1, 8, 12, 18
 _TUPLE_PROTO, _PROTO_NUM, _PROTO_DPORT = 2, 1, 3
 _HEADER, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=HH")
 _NESTED = 0x3FFF
 """The rest of an attribute's type are flags."""
 
 
-def forget(ports: Collection[int]) -> int:
+def forget(ports: Collection[int], but: int = 0) -> int:
     """Forget all UDP flows that were sent to these ports, wherever NAT has led them; how many.
+
+    Args:
+        ports: of the device.
+        but: mark of the flows to keep; 0 is none.
 
     Raises:
         KrafError: when the kernel cannot be asked.
@@ -42,7 +46,7 @@ def forget(ports: Collection[int]) -> int:
                 (family, given)
                 for family in (socket.AF_INET, socket.AF_INET6)
                 for given in _messages(link, _GET, _DUMP, bytes([family, 0, 0, 0]))
-                if _destination(given) in ports
+                if _destination(given) in ports and (not but or int.from_bytes(given.get(_MARK, b""), "big") != but)
             ]
             for family, given in found:
                 kept = b"".join(_pack(kind, given[kind]) for kind in (_TUPLE_ORIG, _ID, _ZONE) if kind in given)

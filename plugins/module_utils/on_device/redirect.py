@@ -37,12 +37,14 @@ table {TABLE} {{
     chain output {{
         type nat hook output priority {PRIORITY}; policy accept;
         meta skuid {user} return
-        meta mark {MARK:#010x} return
+{_MARKED if answers else ""}        meta mark {MARK:#010x} return
 {body}    }}
 {_POSTROUTING.format(priority=PRIORITY, answers=answers) if answers else ""}}}
 """
 
 
+# The flows of the UDP forwarder itself, for whoever lets the kernel forget those of clients.
+_MARKED = f"        meta l4proto udp meta mark {MARK:#010x} ct mark set {MARK:#010x} return\n"
 _POSTROUTING = """\
     chain postrouting {{
         type nat hook postrouting priority {priority}; policy accept;
@@ -72,9 +74,7 @@ def _rules(text: str) -> list[str]:
     # A user is listed by name or by number, as nft pleases.
     wanted = ("redirect to", "snat to")
     return [
-        line
-        for line in lines
-        if any(word in line for word in wanted) or (line.startswith("meta mark") and line.endswith("return"))
+        line for line in lines if any(word in line for word in wanted) or (" mark " in line and line.endswith("return"))
     ]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import KrafError
-from . import conntrack, files, forward_store, haproxy, library, udp_flows, udp_forwarder, udp_frames, units
+from . import conntrack, files, forward_store, haproxy, library, redirect, udp_flows, udp_forwarder, udp_frames, units
 from .forward_store import HELD, UDP, Forward
 
 UNIT = "kraf-udp.service"
@@ -151,9 +151,9 @@ def redirected(forwards: Sequence[Forward]) -> set[int]:
 
 
 def forget(ports: set[int]) -> None:
-    """Let the kernel forget the flows to these ports: a rule is for a flow's first packet only."""
+    """Let the kernel forget clients' flows to these ports: a rule is for a flow's first packet only."""
     if ports:
-        conntrack.forget(ports)
+        conntrack.forget(ports, redirect.MARK)
 
 
 class Systemd:

@@ -24,11 +24,15 @@ from .test_udp_forward import DOOR, SNI, STREAMS, Process
 
 ECHO = r"""
 use strict; use Socket; $| = 1;
-my ($name, $wait) = @ARGV;
+my ($name, $wait, $delay) = @ARGV;
 $SIG{TERM} = sub { exit 0 };
 sleep $wait;
 socket(my $s, PF_INET, SOCK_DGRAM, 0) or die; bind($s, sockaddr_in(53, INADDR_ANY)) or die;
-while (1) { my $from = recv($s, my $data, 65535, 0) or next; send($s, $name . $data, 0, $from) }
+while (1) {
+  my $from = recv($s, my $data, 65535, 0) or next;
+  select(undef, undef, undef, $delay);
+  send($s, $name . $data, 0, $from);
+}
 """
 PORT = 5353
 DOORS = (f"127.0.0.1:{DOOR}",)
@@ -61,7 +65,7 @@ def network(root: None, engine: Engine, tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def container(create: Create, image: str) -> str:
-    command = ["/bin/perl", "-e", ECHO, "device", "0"]
+    command = ["/bin/perl", "-e", ECHO, "device", "0", "0"]
     bindings = {"PortBindings": {"53/udp": [{"HostPort": str(PORT)}]}, "RestartPolicy": {"Name": "always"}}
     return create(start=True, Image=image, Cmd=command, ExposedPorts={"53/udp": {}}, HostConfig=bindings)
 
@@ -150,7 +154,7 @@ def test_clients_wait_until_the_app_on_the_device_has_its_port_open(
 ) -> None:
     """An app that needs a while to start loses nothing of what was held."""
     bindings = {"PortBindings": {"53/udp": [{"HostPort": str(PORT)}]}}
-    command = ["/bin/perl", "-e", ECHO, "slow", "2"]
+    command = ["/bin/perl", "-e", ECHO, "slow", "2", "0"]
     name = create(start=True, Image=image, Cmd=command, ExposedPorts={"53/udp": {}}, HostConfig=bindings)
     ways.ensure("dns", name, WAYS, DOORS)
     ways.hold("dns")
@@ -162,6 +166,34 @@ def test_clients_wait_until_the_app_on_the_device_has_its_port_open(
         ways.probe_device("dns", WAYS, 20, container=name)
         ways.release("dns", "device")
         assert client.recv(100) == b"slow1"
+
+
+def test_an_answer_that_is_owed_when_clients_are_held_still_comes(
+    network: Direct, create: Create, image: str, outside: str
+) -> None:
+    """Also by Docker's own NAT, of which the kernel then still knows, though it forgets clients' flows."""
+    bindings = {"PortBindings": {"53/udp": [{"HostPort": str(PORT)}]}}
+    command = ["/bin/perl", "-e", ECHO, "late", "0", "0.7"]
+    name = create(start=True, Image=image, Cmd=command, ExposedPorts={"53/udp": {}}, HostConfig=bindings)
+    parts.until(lambda: ways.has_open(docker.pid(name), 53), what="the container")
+    ways.ensure("dns", name, WAYS, DOORS)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(PORT))]
+        with parts.network_of(int(outside)):
+            clients.append(stack.enter_context(Client(PORT, "10.99.0.1")))
+        for client in clients:
+            assert client.ask(b"1") == b"late1"
+            client.send(b"2")
+            parts.until(lambda: udp.states()["dns"]["received"] % 2 == 0)
+            ways.hold("dns")
+            client.send(b"3")
+            drained = forward.drain("dns", 5)
+            assert (drained.ended, drained.cut) == (1, 0)
+            assert client.recv(100) == b"late2"
+            ways.release("dns", "device")
+            assert client.recv(100) == b"late3"
+            client.send(b"4")
+            assert client.recv(100) == b"late4"
 
 
 def test_a_port_that_the_container_does_not_publish_is_named(network: Direct, container: str) -> None:
