@@ -112,7 +112,7 @@ class Route:
         self.count = {"received": 0, "answered": 0, "forgotten": 0}
         self._selector = selector
         self._held_since = self._paced = time.monotonic()
-        self._rate, self._allowed = SLOWEST, 0.0
+        self._rate, self._allowed, self._dropped = SLOWEST, 0.0, 0
         self.listeners: list[Listener] = []
         wanted = [(socket.AF_INET, "0.0.0.0" if forward.address == "*" else forward.address)]  # noqa: S104
         if forward.address == "*" and ipv6:
@@ -146,9 +146,11 @@ class Route:
             return
         now = time.monotonic()
         if forward.target == HELD:
-            self._held_since = now
+            self._held_since, self._dropped = now, self.room.dropped
         elif before.target == HELD:
-            came = len(self.held) / max(now - self._held_since, 0.001)
+            waited, dropped = len(self.held), self.room.dropped - self._dropped
+            sys.stderr.write(f"{forward.name}: {waited} datagrams go on to {forward.target}, {dropped} were dropped\n")
+            came = waited / max(now - self._held_since, 0.001)
             self._rate = max(FASTER * came, SLOWEST)
             self._paced, self._allowed = now, float(BATCH_COUNT)
         unsent = [one for flow in self.flows.values() for one in flow.queue.clear()]
