@@ -89,8 +89,8 @@ requirements:
   - kubernetes (Python package) on the controller
 notes:
   - The app has ports of TCP and UDP, or none, and its data lie in bind mounts or volumes of the container.
-  - Whether a UDP port answers cannot be asked. What counts is the app's probe, which is on a TCP port; without one, that
-    the app has the port open, or has run for 10 seconds.
+  - Whether a UDP port answers cannot be asked. What counts is the app's probe, which is on a TCP port; without one,
+    that the app has the port open, or has run for 10 seconds.
 seealso:
   - module: kraf.edge.app
   - module: kraf.edge.placement_info

@@ -159,8 +159,7 @@ class Route:
         self.flows = {}
 
     def tick(self, now: float) -> None:
-        """Let held ones through, end what is over; called often while there is anything to do."""
-        self._let_through(now)
+        """Go on with what could not be sent, end what is over; called every ``TICK`` seconds."""
         for flow in list(self.flows.values()):
             flow.work()
             if flow.over or now - flow.seen > IDLE:
@@ -175,7 +174,8 @@ class Route:
                 flow.finish()
         self.stale = [flow for flow in self.stale if not flow.over]
 
-    def _let_through(self, now: float) -> None:
+    def let_through(self, now: float) -> None:
+        """The next batch of what was held."""
         if not self.held or self.forward.target == HELD:
             return
         self._allowed = min(self._allowed + (now - self._paced) * self._rate, float(BATCH_COUNT))
@@ -202,9 +202,11 @@ class Route:
             listener.socket.close()
 
     @property
-    def busy(self) -> bool:
-        """Whether ``tick`` has anything to do."""
-        return bool(self.flows or self.stale or (self.held and self.forward.target != HELD))
+    def pause(self) -> float | None:
+        """Seconds until there is something to do without a datagram; None for never."""
+        if self.held and self.forward.target != HELD:
+            return PAUSE
+        return TICK if self.flows or self.stale else None
 
     def state(self) -> dict[str, Any]:
         """For whoever asks."""
@@ -321,10 +323,10 @@ class Forwarder:
 
     def serve(self) -> None:
         """Work until ``stop``."""
+        next_tick = 0.0
         while not self._end:
-            busy = [route for route in self._routes.values() if route.busy]
-            released = any(route.held and route.forward.target != HELD for route in busy)
-            for key, events in self._selector.select((PAUSE if released else TICK) if busy else None):
+            pauses = [route.pause for route in self._routes.values() if route.pause is not None]
+            for key, events in self._selector.select(min(pauses, default=None)):
                 if key.data is None:
                     self._serve_control()
                 elif isinstance(key.data, tuple):
@@ -333,7 +335,12 @@ class Forwarder:
                     key.data.ready(events)
             now = time.monotonic()
             for route in self._routes.values():
-                route.tick(now)
+                route.let_through(now)
+            # Not for each datagram: there may be hundreds of clients.
+            if now >= next_tick:
+                next_tick = now + TICK
+                for route in self._routes.values():
+                    route.tick(now)
 
     def stop(self, *_unused: Any) -> None:
         """End ``serve``, also from a signal or another thread."""

@@ -188,7 +188,8 @@ def test_an_answer_that_is_owed_when_clients_are_held_still_comes(
             ways.hold("dns")
             client.send(b"3")
             drained = forward.drain("dns", 5)
-            assert (drained.ended, drained.cut) == (1, 0)
+            assert drained.ended >= 1
+            assert drained.cut == 0
             assert client.recv(100) == b"late2"
             ways.release("dns", "device")
             assert client.recv(100) == b"late3"

@@ -155,6 +155,17 @@ def test_an_answer_after_the_kernel_forgot_its_question_still_comes_from_the_por
         assert client.ask(b"2") == b"at-edge2"
 
 
+@pytest.mark.parametrize("address", ["::1", "127.0.0.2"])
+def test_clients_of_any_address_are_led(sides: Sides, address: str) -> None:
+    bring_up(FORWARD)
+    with Client(PORT, address) as client:
+        assert client.ask(b"1") == b"device1"
+        forward.hold("dns")
+        client.send(b"2")
+        forward.release("dns", "edge")
+        assert client.recv(100) == b"at-edge2"
+
+
 def test_a_restart_of_either_process_changes_nothing(device: Direct, process: Process, sides: Sides) -> None:
     bring_up(FORWARD)
     forward.release("dns", "edge")
