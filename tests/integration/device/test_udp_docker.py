@@ -6,12 +6,25 @@ import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, forward, library, redirect, udp, ways
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
+    deadman,
+    docker,
+    door,
+    forward,
+    handover,
+    library,
+    placement,
+    redirect,
+    udp,
+    ways,
+)
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement import DEVICE, EDGE, MOVING, READY
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.ways import Way
 from tests.unit.on_device import udp_parts
 from tests.unit.on_device.udp_parts import Client
@@ -195,6 +208,47 @@ def test_an_answer_that_is_owed_when_clients_are_held_still_comes(
             assert client.recv(100) == b"late3"
             client.send(b"4")
             assert client.recv(100) == b"late4"
+
+
+def test_what_runs_that_were_cut_off_left_is_settled_with_the_udp_port(
+    network: Direct, container: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each owner's last word was written, and then nothing: what is held goes to the owner."""
+    monkeypatch.setattr(placement, "ROOT", tmp_path / "lib")
+    monkeypatch.setattr(placement, "LOCKS", tmp_path / "locks")
+    monkeypatch.setattr(deadman, "clear", lambda app: None)
+    monkeypatch.setattr(door, "CA", tmp_path / "tls/ca.crt")
+    monkeypatch.setattr(door, "PAIR", tmp_path / "tls/device.pem")
+    task = handover.Task("dns", 1, 1, container=container, ways=tuple(WAYS), doors=DOORS, owner=DEVICE, limit=30)
+    with edge(tmp_path), Client(PORT) as client:
+        handover.settle(task)
+        assert client.ask(b"1") == b"device1"
+
+        ways.hold("dns")
+        client.send(b"2")
+        record = placement.load("dns")
+        assert record
+        placement.save(replace(record, phase=READY, to=EDGE))
+        done = handover.settle(replace(task, owner=EDGE, epoch=2))
+        assert done["record"]["owner"] == EDGE
+        assert client.recv(100) == b"at-edge2"
+        assert not docker.describe(container).running
+
+        ways.hold("dns")
+        client.send(b"3")
+        record = placement.load("dns")
+        assert record
+        deadman.restore(placement.save(replace(record, phase=MOVING, to=DEVICE)))
+        assert client.recv(100) == b"at-edge3"
+
+        ways.hold("dns")
+        client.send(b"4")
+        record = placement.load("dns")
+        assert record
+        placement.save(replace(record, phase=READY, to=DEVICE))
+        handover.settle(replace(task, owner=DEVICE, epoch=3))
+        assert client.recv(100) == b"device4"
+        assert docker.describe(container).restart_policy == "always"
 
 
 def test_a_port_that_the_container_does_not_publish_is_named(network: Direct, container: str) -> None:
