@@ -9,13 +9,14 @@ What is there is found by looking, not remembered, so that a run which was kille
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import KrafError
-from . import redirect, units
+from . import forward_store, redirect, udp, units
 from .run import run
 
 LEFT = ("etc/kraf", "run/kraf", "var/lib/kraf/placements", "var/lib/kraf/deadman", "usr/local/lib/kraf")
@@ -108,6 +109,9 @@ def leave(found: Found, limit: float, root: Path = Path("/")) -> None:
         run(["systemctl", "--no-ask-password", "disable", *plain], 60)
     if found.redirected:
         run(["nft", "delete", "table", *redirect.TABLE.split()], 10)
+        # Clients that never pause would go on being led to a port that nobody listens on.
+        with contextlib.suppress(KrafError):
+            udp.forget(udp.redirected(forward_store.load_all()))
     for path in (*found.units, *found.folders):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
