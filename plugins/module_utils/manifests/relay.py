@@ -20,6 +20,8 @@ FIRST_PORT = 61000
 
 # A stream is greeted once the app has its port open, which the shared network's table tells, or after 10 s: there are
 # apps that open a port only when they need it. Before, connections are closed at once, as by a port that is closed.
+# The same table tells how much waits for the app: with more than 64 KiB there is a pause, 50 ms at most, for a stream
+# can bring more at once than an app's socket holds.
 PROGRAM = r"""
 use strict; use Socket; use Fcntl; use Errno qw(EAGAIN EINTR);
 $SIG{TERM} = $SIG{INT} = sub { exit 0 };
@@ -35,14 +37,20 @@ for (@ARGV) {
   plain($s);
   $listen{fileno $s} = [$s, $udp];
 }
-sub ready {
-  return 1 if time - $begin > 10;
-  my $hex = sprintf ":%04X ", $_[0];
+sub waiting {
+  my ($hex, $found) = sprintf ":%04X", $_[0];
   for my $name (qw(/proc/net/udp /proc/net/udp6)) {
     open my $table, "<", $name or next;
-    while (my $line = <$table>) { return 1 if $line =~ /^\s*\d+: [0-9A-F]+$hex/ }
+    while (my $line = <$table>) {
+      my @field = split " ", $line;
+      $found = ($found // 0) + hex substr($field[4], 9) if $field[1] =~ /$hex$/;
+    }
   }
-  0;
+  $found;
+}
+sub ready { time - $begin > 10 || defined waiting($_[0]) }
+sub heed {
+  for (1 .. 25) { return if (waiting($_[0]) // 0) < 65536; select undef, undef, undef, 0.002 }
 }
 sub drop {
   my $f = shift;
@@ -57,10 +65,10 @@ sub enter {
     setsockopt($c, 6, 1, 1);
     setsockopt($c, SOL_SOCKET, SO_KEEPALIVE, 1);
     socket(my $u, PF_INET, SOCK_DGRAM, 0) or do { close $c; next };
-    setsockopt($u, SOL_SOCKET, SO_RCVBUF, 1048576);
+    setsockopt($u, SOL_SOCKET, SO_RCVBUF, 262144);
     connect($u, sockaddr_in($udp, INADDR_LOOPBACK));
     plain($u);
-    my $f = {id => fileno $c, c => $c, u => $u, in => "", out => "kraf-udp 1\n", seen => time};
+    my $f = {udp => $udp, id => fileno $c, c => $c, u => $u, in => "", out => "kraf-udp 1\n", seen => time};
     $flow{$f->{id}} = $of{fileno $u} = $f;
     push_out($f);
   }
@@ -69,13 +77,15 @@ sub from_door {
   my $f = shift;
   my $n = sysread($f->{c}, $f->{in}, 65536, length $f->{in});
   if (!defined $n) { drop($f) unless $! == EAGAIN || $! == EINTR; return }
-  my ($at, $have) = (0, length $f->{in});
+  my ($at, $have, $count, $bytes) = (0, length $f->{in}, 0, 0);
   while ($have - $at >= 2) {
     my $size = unpack "n", substr($f->{in}, $at, 2);
     last if $have - $at - 2 < $size;
     # The first try may only tell of an earlier one that was refused.
     for (1, 2) { last if defined send($f->{u}, substr($f->{in}, $at + 2, $size), 0) }
     $at += 2 + $size;
+    $bytes += $size;
+    if (++$count % 32 == 0 || $bytes > 32768) { heed($f->{udp}); $bytes = 0 }
   }
   substr($f->{in}, 0, $at, "");
   $f->{seen} = time;
@@ -84,7 +94,7 @@ sub from_door {
 sub from_app {
   my $f = shift;
   for (1 .. 64) {
-    last if length $f->{out} > 1048576;
+    last if length $f->{out} > 131072;
     last unless defined recv($f->{u}, my $data, 65535, 0);
     $f->{out} .= pack "n/a*", $data;
   }
@@ -102,7 +112,7 @@ while (1) {
   vec($r, $_, 1) = 1 for keys %listen;
   for my $f (values %flow) {
     vec($r, $f->{id}, 1) = 1;
-    vec($r, fileno $f->{u}, 1) = 1 if length $f->{out} <= 1048576;
+    vec($r, fileno $f->{u}, 1) = 1 if length $f->{out} <= 131072;
     vec($w, $f->{id}, 1) = 1 if length $f->{out};
   }
   next if select($r, $w, undef, 30) < 0;

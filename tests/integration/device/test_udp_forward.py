@@ -25,6 +25,8 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
     udp,
 )
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward import Forward
+from ansible_collections.kraf.edge.plugins.modules import forward as module
+from tests.integration.modules import run
 from tests.unit.on_device import udp_parts
 from tests.unit.on_device.udp_parts import App, Client
 
@@ -235,6 +237,33 @@ def test_a_forward_that_is_taken_away_gives_clients_back_to_the_container(proces
         forward.apply_config()
         assert process.process is None, "without a UDP forward there is no process"
         assert client.ask(b"2") == b"device2"
+
+
+def test_the_module_makes_it_once(
+    process: Process, sides: Sides, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {
+        "forwards": [
+            {
+                "name": "dns",
+                "port": PORT,
+                "address": "*",
+                "device_address": f"127.0.0.1:{PORT}",
+                "edge": [f"127.0.0.1:{DOOR}"],
+                "sni": SNI,
+                "redirect": True,
+                "protocol": "udp",
+            }
+        ]
+    }
+    changed = [run(module, options, check, monkeypatch, capsys)["changed"] for check in (True, False, False, True)]
+    assert changed == [True, True, False, False]
+    with Client(PORT) as client:
+        assert client.ask(b"1") == b"device1"
+    gone = {**options, "state": "absent"}
+    changed = [run(module, gone, check, monkeypatch, capsys)["changed"] for check in (True, False, False)]
+    assert changed == [True, True, False]
+    assert process.process is None
 
 
 def test_the_door_tells_whether_the_app_at_the_edge_has_its_port_open(

@@ -10,6 +10,7 @@ import dataclasses
 import os
 import random
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,6 +172,27 @@ def test_the_app_may_answer_later_and_more_than_once(both: Both) -> None:
         client.send(b"3")
         assert {client.recv(100), client.recv(100)} == {b"at-edge2", b"at-edge3"}
     parts.until(lambda: both.state["answered"] == 3)
+
+
+def test_a_stream_that_comes_at_once_does_not_run_over_an_app() -> None:
+    """Its socket holds less than 300 small datagrams, as is usual, and it takes its time for each."""
+    got = []
+
+    def work() -> None:
+        while len(got) < 3000:
+            got.append(app.recv(100))
+            if not len(got) % 10:
+                time.sleep(0.001)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as app:
+        app.bind(("127.0.0.1", 0))
+        app.settimeout(5)
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        with parts.sidecar(app.getsockname()[1]) as streams, socket.create_connection(("127.0.0.1", streams)) as stream:
+            stream.sendall(b"".join(encode(b"%d" % number) for number in range(3000)))
+            thread.join(parts.PATIENCE)
+    assert got == [b"%d" % number for number in range(3000)]
 
 
 # -- hold and release ------------------------------------------------------------------------------------------------
