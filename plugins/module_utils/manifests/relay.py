@@ -21,7 +21,7 @@ FIRST_PORT = 61000
 # A stream is greeted once the app has its port open, which the shared network's table tells, or after 10 s: there are
 # apps that open a port only when they need it. Before, connections are closed at once, as by a port that is closed.
 # The same table tells how much waits for the app: with more than 64 KiB there is a pause, 50 ms at most, for a stream
-# can bring more at once than an app's socket holds.
+# can bring more at once than an app's socket holds; and the address of an app that does not listen on 127.0.0.1.
 PROGRAM = r"""
 use strict; use Socket; use Fcntl; use Errno qw(EAGAIN EINTR);
 $SIG{TERM} = $SIG{INT} = sub { exit 0 };
@@ -48,6 +48,18 @@ sub waiting {
   }
   $found;
 }
+sub home {
+  my $found = INADDR_LOOPBACK;
+  open my $table, "<", "/proc/net/udp" or return $found;
+  while (my $line = <$table>) {
+    my ($address, $port) = (split " ", $line)[1] =~ /^([0-9A-F]{8}):([0-9A-F]{4})$/ or next;
+    next if hex $port != $_[0];
+    my $own = pack "L", hex $address;
+    return INADDR_LOOPBACK if $own eq INADDR_ANY || $own eq INADDR_LOOPBACK;
+    $found = $own;
+  }
+  $found;
+}
 sub ready { time - $begin > 10 || defined waiting($_[0]) }
 sub heed {
   for (1 .. 25) { return if (waiting($_[0]) // 0) < 65536; select undef, undef, undef, 0.002 }
@@ -66,7 +78,7 @@ sub enter {
     setsockopt($c, SOL_SOCKET, SO_KEEPALIVE, 1);
     socket(my $u, PF_INET, SOCK_DGRAM, 0) or do { close $c; next };
     setsockopt($u, SOL_SOCKET, SO_RCVBUF, 262144);
-    connect($u, sockaddr_in($udp, INADDR_LOOPBACK));
+    connect($u, sockaddr_in($udp, home($udp)));
     plain($u);
     my $f = {udp => $udp, id => fileno $c, c => $c, u => $u, in => "", out => "kraf-udp 1\n", seen => time};
     $flow{$f->{id}} = $of{fileno $u} = $f;

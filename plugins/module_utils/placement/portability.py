@@ -50,6 +50,7 @@ def examine(app: App, found: Mapping[str, Any] | None, accept: Sequence[str] = (
         raise KrafError(
             f"container of app {app.key}", app.container or app.name, "the device has none of this name", fix
         )
+    udp = any(port.protocol == "UDP" for port in app.ports)
     rows = [row("argv", KEPT, "program and arguments as they run")]
     rows += _user(found)
     rows += _environment(app, found)
@@ -58,7 +59,8 @@ def examine(app: App, found: Mapping[str, Any] | None, accept: Sequence[str] = (
     rows += settings.rows(found)
     rows += _limits(app, found)
     rows += _life(app, found)
-    rows.append(row("address of clients", LOST, "at the edge the app sees the door's address"))
+    sees = "the door's address" + (", and 127.0.0.1 for datagrams" if udp else "")
+    rows.append(row("address of clients", LOST, f"at the edge the app sees {sees}"))
     return accepted(rows, accept)
 
 

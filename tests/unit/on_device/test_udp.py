@@ -195,6 +195,15 @@ def test_a_stream_that_comes_at_once_does_not_run_over_an_app() -> None:
     assert got == [b"%d" % number for number in range(3000)]
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "127.0.0.5"])
+def test_an_app_at_the_edge_is_found_at_whatever_address_it_listens_on(tmp_path: Path, address: str) -> None:
+    port = parts.free()
+    with parts.app(b"edge", 0, address) as app, parts.sidecar(app.port) as streams, Client(port) as client:
+        forward = Forward("app", port, "*", "edge", "", ("127.0.0.1:1",), "s", relay=streams, protocol="udp")
+        with parts.forwarder(tmp_path, forward):
+            assert client.ask(b"1") == b"edge1"
+
+
 # -- hold and release ------------------------------------------------------------------------------------------------
 
 

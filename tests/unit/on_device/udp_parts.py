@@ -72,7 +72,7 @@ def app(name: bytes, port: int = 0, address: str = "127.0.0.1") -> Iterator[App]
             # Past whatever forward has the port by now.
             with contextlib.suppress(PermissionError):
                 wake.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, redirect.MARK)
-            wake.sendto(b"", ("127.0.0.1", found.port))
+            wake.sendto(b"", ("127.0.0.1" if address == "0.0.0.0" else address, found.port))
         thread.join(PATIENCE)
         server.close()
 
