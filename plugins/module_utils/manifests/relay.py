@@ -26,7 +26,7 @@ PROGRAM = r"""
 use strict; use Socket; use Fcntl; use Errno qw(EAGAIN EINTR);
 $SIG{TERM} = $SIG{INT} = sub { exit 0 };
 $SIG{PIPE} = "IGNORE";
-my ($begin, %listen, %flow, %of) = (time);
+my ($begin, $r, $w, %listen, %flow, %of, %known) = (time, "", "");
 sub plain { my $flags = fcntl($_[0], F_GETFL, 0); fcntl($_[0], F_SETFL, $flags | O_NONBLOCK) }
 for (@ARGV) {
   my ($tcp, $udp) = split /:/;
@@ -36,6 +36,7 @@ for (@ARGV) {
   listen($s, 1024) or die "port $tcp: $!";
   plain($s);
   $listen{fileno $s} = [$s, $udp];
+  vec($r, fileno $s, 1) = 1;
 }
 sub waiting {
   my ($hex, $found) = sprintf ":%04X", $_[0];
@@ -60,28 +61,38 @@ sub home {
   }
   $found;
 }
-sub ready { time - $begin > 10 || defined waiting($_[0]) }
+sub ready {
+  my $udp = shift;
+  # The table is long where there are many clients: what it said counts for a second.
+  return $known{$udp}[1] if $known{$udp} && $known{$udp}[0] == time;
+  return unless time - $begin > 10 || defined waiting($udp);
+  $known{$udp} = [time, home($udp)];
+  $known{$udp}[1];
+}
 sub heed {
   for (1 .. 25) { return if (waiting($_[0]) // 0) < 65536; select undef, undef, undef, 0.002 }
 }
 sub drop {
   my $f = shift;
   delete $flow{$f->{id}}; delete $of{fileno $f->{u}};
+  vec($r, $_, 1) = vec($w, $_, 1) = 0 for $f->{id}, fileno $f->{u};
   close $f->{u}; close $f->{c};
 }
 sub enter {
   my ($s, $udp) = @{$_[0]};
   while (accept(my $c, $s)) {
-    if (!ready($udp) || keys %flow >= 4096) { close $c; next }
+    my $home = ready($udp);
+    if (!defined $home || keys %flow >= 4096) { close $c; next }
     plain($c);
     setsockopt($c, 6, 1, 1);
     setsockopt($c, SOL_SOCKET, SO_KEEPALIVE, 1);
     socket(my $u, PF_INET, SOCK_DGRAM, 0) or do { close $c; next };
     setsockopt($u, SOL_SOCKET, SO_RCVBUF, 262144);
-    connect($u, sockaddr_in($udp, home($udp)));
+    connect($u, sockaddr_in($udp, $home));
     plain($u);
     my $f = {udp => $udp, id => fileno $c, c => $c, u => $u, in => "", out => "kraf-udp 1\n", seen => time};
     $flow{$f->{id}} = $of{fileno $u} = $f;
+    vec($r, $f->{id}, 1) = 1;
     push_out($f);
   }
 }
@@ -116,22 +127,23 @@ sub from_app {
 sub push_out {
   my $f = shift;
   my $n = syswrite($f->{c}, $f->{out});
-  if (defined $n) { substr($f->{out}, 0, $n, "") } elsif ($! != EAGAIN && $! != EINTR) { drop($f) }
+  if (defined $n) { substr($f->{out}, 0, $n, "") } elsif ($! != EAGAIN && $! != EINTR) { return drop($f) }
+  vec($w, $f->{id}, 1) = length $f->{out} ? 1 : 0;
+  vec($r, fileno $f->{u}, 1) = length $f->{out} <= 131072 ? 1 : 0;
+}
+sub ones {
+  my ($bits, $at, @found) = (unpack("b*", $_[0]), -1);
+  push @found, $at while ($at = index $bits, "1", $at + 1) >= 0;
+  @found;
 }
 my $swept = time;
 while (1) {
-  my ($r, $w) = ("", "");
-  vec($r, $_, 1) = 1 for keys %listen;
-  for my $f (values %flow) {
-    vec($r, $f->{id}, 1) = 1;
-    vec($r, fileno $f->{u}, 1) = 1 if length $f->{out} <= 131072;
-    vec($w, $f->{id}, 1) = 1 if length $f->{out};
-  }
-  next if select($r, $w, undef, 30) < 0;
-  for (keys %listen) { enter($listen{$_}) if vec($r, $_, 1) }
-  for (keys %flow) { my $f = $flow{$_}; push_out($f) if $f && vec($w, $_, 1) }
-  for (keys %flow) { my $f = $flow{$_}; from_door($f) if $f && vec($r, $_, 1) }
-  for (keys %of) { my $f = $of{$_}; from_app($f) if $f && vec($r, $_, 1) }
+  next if select(my $in = $r, my $out = $w, undef, 30) < 0;
+  my @in = ones($in);
+  for (@in) { enter($listen{$_}) if $listen{$_} }
+  for (ones($out)) { push_out($flow{$_}) if $flow{$_} }
+  for (@in) { from_door($flow{$_}) if $flow{$_} }
+  for (@in) { from_app($of{$_}) if $of{$_} }
   if (time - $swept > 30) {
     $swept = time;
     for (values %flow) { drop($_) if $swept - $_->{seen} > 300 }
