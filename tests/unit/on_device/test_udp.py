@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import haproxy, udp, udp_forwarder
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import conntrack, haproxy, udp, udp_forwarder
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward_store import Forward
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.udp_frames import (
     GREETING,
@@ -401,3 +401,13 @@ def test_a_forward_that_went_frees_its_port(both: Both) -> None:
 
 def test_nobody_but_root_may_ask_it(both: Both) -> None:
     assert (haproxy.RUN / udp_forwarder.SOCKET).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_kernel_that_does_not_tell_of_flows_is_named_with_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_given: object) -> None:
+        raise OSError(93, "Protocol not supported")
+
+    monkeypatch.setattr(conntrack.socket, "socket", refuse)
+    with pytest.raises(KrafError, match=r"UDP flows on the device: '53'.*Protocol not supported.*nf_conntrack_netlink"):
+        udp.forget({53})
+    udp.forget(set())
