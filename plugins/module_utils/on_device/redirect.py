@@ -52,6 +52,11 @@ _POSTROUTING = """\
 """
 
 
+def ports(forwards: Sequence[Forward]) -> set[int]:
+    """UDP ports of containers that these forwards take over."""
+    return {one.port for one in forwards if one.redirect and one.protocol == UDP}
+
+
 def _answers(forwards: Sequence[Forward]) -> list[str]:
     """UDP answers that come after the kernel has forgotten their question (30 s) leave from the client's port, too."""
     found = [one for one in sorted(forwards, key=lambda one: one.port) if one.redirect and one.protocol == UDP]

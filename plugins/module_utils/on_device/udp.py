@@ -26,7 +26,8 @@ _MODULES = (udp_forwarder, udp_flows, udp_frames)
 
 _SCRIPT = """\
 #!/usr/bin/python3
-# Written by kraf.edge: the device's UDP forwards. Arguments: where forwards/ is, where the control socket.
+# Written by kraf.edge: the device's UDP forwards. Arguments: where forwards/ is, and where the control socket,
+# without which only flows are forgotten that the rules have not seen.
 import sys
 
 sys.path.insert(0, {library!r})
@@ -34,6 +35,13 @@ sys.path.insert(0, {library!r})
 from {package}.on_device import udp_forwarder
 
 sys.exit(udp_forwarder.main(*sys.argv[1:]))
+"""
+
+# The rules come and go with haproxy's unit. A client that sends meanwhile would pass the forward by for ever.
+DROP_IN = "kraf-forward.service.d/udp.conf"
+_DROP_IN_TEXT = """\
+[Service]
+ExecStartPost=-/usr/bin/python3 -B {script} {etc}
 """
 
 UNIT_TEXT = """\
@@ -147,7 +155,7 @@ def changed(before: str, after: str) -> set[int]:
 
 def redirected(forwards: Sequence[Forward]) -> set[int]:
     """Ports of a container that these forwards take over."""
-    return {one.port for one in ours(forwards) if one.redirect}
+    return redirect.ports(forwards)
 
 
 def forget(ports: set[int]) -> None:
@@ -165,7 +173,8 @@ class Systemd:
 
     def installed(self) -> bool:
         """Whether the unit is there as it is to be."""
-        return not files.differs(units.UNITS / UNIT, self._text()) and units.enabled(UNIT)
+        texts = ((UNIT, self._text()), (DROP_IN, self._drop_in()))
+        return units.enabled(UNIT) and not any(files.differs(units.UNITS / name, text) for name, text in texts)
 
     def install(self) -> bool:
         """Code, unit and its link; one that runs other code is started again. True when anything was not so."""
@@ -174,7 +183,7 @@ class Systemd:
         library.install()
         script = _SCRIPT.format(library=str(library.FOLDER), package=library.PACKAGE)
         files.write(library.FOLDER / "udp", script, 0o755)
-        if units.write(UNIT, self._text()):
+        if units.write(UNIT, self._text()) | units.write(DROP_IN, self._drop_in()):
             units.reload_units()
         units.enable(UNIT)
         if units.active(UNIT):
@@ -193,12 +202,17 @@ class Systemd:
         units.stop(UNIT)
         units.disable(UNIT)
         units.remove(UNIT)
+        units.remove(DROP_IN)
         units.reload_units()
         return True
 
     def log(self) -> str:
         """Its last lines."""
         return units.journal(UNIT)
+
+    @staticmethod
+    def _drop_in() -> str:
+        return _DROP_IN_TEXT.format(script=library.FOLDER / "udp", etc=forward_store.ETC)
 
     @staticmethod
     def _text() -> str:

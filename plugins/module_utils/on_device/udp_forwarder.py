@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..core.errors import KrafError
-from . import forward_store, redirect
+from . import conntrack, forward_store, redirect
 from .forward_store import DEVICE, HELD, UDP, Forward
 from .udp_flows import DeviceFlow, EdgeFlow, Flow
 from .udp_frames import Queue, Room
@@ -387,9 +387,17 @@ def _line(connection: socket.socket) -> bytes:
     return found
 
 
-def main(etc: str, run: str) -> int:
-    """What the unit runs: with the directory that holds ``forwards/``, and that of the control socket."""
+def main(etc: str, run: str = "") -> int:
+    """What the units run.
+
+    Args:
+        etc: directory that holds ``forwards/``.
+        run: directory of the control socket; without, only flows that the rules have not seen are forgotten.
+    """
     forward_store.ETC = Path(etc)
+    if not run:
+        conntrack.forget(redirect.ports(forward_store.load_all()), redirect.MARK)
+        return 0
     forwarder = Forwarder(Path(run), ipv6=_has_ipv6())
     signal.signal(signal.SIGTERM, forwarder.stop)
     try:

@@ -23,6 +23,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
     library,
     redirect,
     udp,
+    units,
 )
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward import Forward
 from ansible_collections.kraf.edge.plugins.modules import forward as module
@@ -38,6 +39,9 @@ SNI = "61000.app-dns.pi1.door.kraf.internal"
 FORWARD = Forward(
     "dns", PORT, "*", "device", f"127.0.0.1:{PORT}", (f"127.0.0.1:{DOOR}",), SNI, redirect=True, protocol="udp"
 )
+
+
+OTHERS = "table inet others { chain c { type nat hook output priority -100; udp dport 1 accept; }; }"
 
 
 class Process:
@@ -181,6 +185,50 @@ def test_a_restart_of_either_process_changes_nothing(device: Direct, process: Pr
         assert client.ask(b"2") == b"at-edge2"
         assert forward.settled(forward.load_all())
         assert not forward.apply_config()
+
+
+def test_a_client_that_sent_while_there_were_no_rules_is_led_again(
+    process: Process, sides: Sides, tmp_path: Path
+) -> None:
+    """As while haproxy's unit starts again; its drop-in runs the script so."""
+    bring_up(FORWARD)
+    forward.release("dns", "edge")
+    subprocess.run(["nft", "delete", "table", *redirect.TABLE.split()], check=True)
+    # Rules of somebody else's, so that the kernel goes on to remember flows: Docker's.
+    subprocess.run(["nft", "-f", "-"], input=OTHERS, text=True, check=True)
+    with Client(PORT) as client:
+        assert client.ask(b"1") == b"device1"
+        subprocess.run(["nft", "-f", str(tmp_path / "forward.nft")], check=True)
+        assert client.ask(b"2") == b"device2", "nothing would have to be forgotten"
+        script = [sys.executable, "-I", "-S", str(library.FOLDER / "udp"), str(forward_store.ETC)]
+        subprocess.run(script, check=True)
+        assert client.ask(b"3") == b"at-edge3"
+
+
+def test_the_unit_and_what_it_adds_to_haproxys_are_written_and_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(units, "UNITS", tmp_path / "units")
+    monkeypatch.setattr(library, "FOLDER", tmp_path / "library")
+    monkeypatch.setattr(units, "systemctl", lambda *words, **_more: asked.append(" ".join(words)))
+    monkeypatch.setattr(units, "active", lambda _name: True)
+    monkeypatch.setattr(units, "restart", lambda name: asked.append(f"restart {name}"))
+    monkeypatch.setattr(units, "stop", lambda name: asked.append(f"stop {name}"))
+    service = udp.Systemd()
+    assert not service.there()
+    assert service.install()
+    assert service.installed()
+    assert not service.install()
+    assert asked == ["daemon-reload", "restart kraf-udp.service"]
+    text = (tmp_path / "units" / udp.UNIT).read_text()
+    assert f"ExecStart=/usr/bin/python3 -B {tmp_path}/library/udp /etc/kraf /run/kraf\n" in text
+    assert "Before=kraf-forward.service docker.service" in text
+    more = (tmp_path / "units/kraf-forward.service.d/udp.conf").read_text()
+    assert more.endswith(f"ExecStartPost=-/usr/bin/python3 -B {tmp_path}/library/udp /etc/kraf\n")
+    assert service.remove()
+    assert not service.remove()
+    assert not [path for path in (tmp_path / "units").rglob("*") if not path.is_dir()]
 
 
 def test_a_process_that_died_is_started_by_the_next_call(process: Process, sides: Sides) -> None:
