@@ -41,7 +41,7 @@ FORWARD = Forward(
 )
 
 
-OTHERS = "table inet others { chain c { type nat hook output priority -100; udp dport 1 accept; }; }"
+OTHERS = "table inet others { chain c { type nat hook output priority -100; udp dport 1 redirect to :2; }; }"
 
 
 class Process:
