@@ -213,6 +213,13 @@ copied_bytes:
   returned: when data moved
   type: dict
   sample: {first: 51234, held: 2048}
+datagrams:
+  description:
+    - Of UDP ports, how many datagrams waited for the release (C(waited)), and how many older ones were given up for want
+      of room (C(dropped)).
+  returned: when clients were held and the app moved
+  type: dict
+  sample: {waited: 120, dropped: 0}
 held_seconds:
   description: How long clients waited, in seconds.
   returned: when clients were held

@@ -224,6 +224,7 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         record = placement.save(replace(record, owner=to, epoch=task.epoch + 1, phase=IDLE))
         box.put("answers")
         more = {"cut": drained.cut, "ended": drained.ended, "copied_bytes": copied}
+        more["datagrams"] = ways.datagrams(task.app)
         return _finish(task, record, clock, more)
 
 

@@ -100,6 +100,7 @@ class Route:
     Attributes:
         forward: as it is now.
         held: datagrams that wait for the release, or, after it, for their turn.
+        last: what became of the datagrams of the last hold.
         flows: clients that are served, by sender; ``stale`` those that still have to do with the side before.
     """
 
@@ -110,6 +111,7 @@ class Route:
         self.flows: dict[Any, Flow] = {}
         self.stale: list[Flow] = []
         self.count = {"received": 0, "answered": 0, "forgotten": 0}
+        self.last = {"waited": 0, "dropped": 0}
         self._selector = selector
         self._held_since = self._paced = time.monotonic()
         self._rate, self._allowed, self._dropped = SLOWEST, 0.0, 0
@@ -149,6 +151,7 @@ class Route:
             self._held_since, self._dropped = now, self.room.dropped
         elif before.target == HELD:
             waited, dropped = len(self.held), self.room.dropped - self._dropped
+            self.last = {"waited": waited, "dropped": dropped}
             sys.stderr.write(f"{forward.name}: {waited} datagrams go on to {forward.target}, {dropped} were dropped\n")
             came = waited / max(now - self._held_since, 0.001)
             self._rate = max(FASTER * came, SLOWEST)
@@ -217,6 +220,7 @@ class Route:
             "flows": len(self.flows),
             "stale": len(self.stale),
             "dropped": self.room.dropped,
+            "last": self.last,
             **self.count,
         }
 

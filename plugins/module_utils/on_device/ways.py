@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import KrafError
-from . import docker, door, forward
+from . import docker, door, forward, udp
 
 ANY = ("", "0.0.0.0", "::")  # noqa: S104
 """Addresses by which Docker publishes a port everywhere."""
@@ -95,6 +95,14 @@ def release(app: str, target: str) -> None:
     """Let clients of the app go on, to ``device`` or ``edge``."""
     if forward.members(app):
         forward.release(app, target)
+
+
+def datagrams(app: str) -> dict[str, int]:
+    """Of the app's last hold: how many datagrams ``waited`` for the release, and how many were ``dropped`` for want of
+    room."""
+    states = udp.states() if udp.ours(forward.members(app)) else {}
+    last = [states[one.name]["last"] for one in forward.members(app) if one.name in states]
+    return {key: sum(int(one[key]) for one in last) for key in ("waited", "dropped")}
 
 
 def probe_edge(ways: Sequence[Way], doors: Sequence[str], limit: float) -> None:

@@ -141,6 +141,7 @@ def test_a_published_udp_port_is_led_away_and_back(
                 client.send(b"%d" % number)
         parts.until(lambda: udp.states()["dns"]["held"] == 20 * len(clients))
         ways.release("dns", "edge")
+        assert ways.datagrams("dns") == {"waited": 20 * len(clients), "dropped": 0}
         for client in clients:
             assert [client.recv(100) for _unused in range(20)] == [b"at-edge%d" % number for number in range(20)]
 

@@ -249,6 +249,7 @@ def test_of_what_is_held_the_oldest_goes(little_room: None, both: Both) -> None:
     both.switch("device")
     parts.until(lambda: len(both.device.got) == udp_forwarder.HELD_COUNT)
     assert both.device.got[0] == b"20"
+    assert both.state["last"] == {"waited": udp_forwarder.HELD_COUNT, "dropped": 20}
 
 
 def test_there_and_back_with_a_client_that_never_stops(both: Both) -> None:
