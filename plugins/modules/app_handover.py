@@ -215,8 +215,8 @@ copied_bytes:
   sample: {first: 51234, held: 2048}
 datagrams:
   description:
-    - Of UDP ports, how many datagrams waited for the release (C(waited)), and how many older ones were given up for want
-      of room (C(dropped)).
+    - Of UDP ports, how many datagrams waited for the release (C(waited)), and how many older ones were given up
+      for want of room (C(dropped)).
   returned: when clients were held and the app moved
   type: dict
   sample: {waited: 120, dropped: 0}
