@@ -78,7 +78,7 @@ options:
           - Kubernetes 1.22 takes letters, digits, V(_), V(-) and V(.), and no digit at the start.
         type: raw
       ports:
-        description: TCP ports of the container.
+        description: Ports of the container, of TCP and UDP.
         type: list
         elements: dict
         suboptions:
@@ -92,7 +92,7 @@ options:
               - The default is O(apps[].ports[].port).
             type: int
           protocol:
-            description: Forwards carry V(TCP) only.
+            description: V(TCP) or V(UDP). A port of each may have the same number.
             type: str
             default: TCP
       data:
@@ -125,7 +125,7 @@ options:
             description: Path of the URL, V(/) by default.
             type: str
           port:
-            description: Port in the container. The default is the first of O(apps[].ports).
+            description: TCP port in the container. The default is the first one of O(apps[].ports).
             type: int
       overlap:
         description:

@@ -121,6 +121,11 @@ options:
         description: Path of the app's own probe on this port; empty asks only whether it is open.
         type: str
         default: ""
+      protocol:
+        description: What clients speak to it.
+        type: str
+        choices: [tcp, udp]
+        default: tcp
   doors:
     description: Addresses of the doors, as C(ip:port).
     type: list
@@ -306,6 +311,13 @@ removed:
   type: list
   elements: str
   sample: []
+datagrams:
+  description:
+    - Of UDP ports, how many datagrams waited for the release (C(waited)), and how many older ones were given up
+      for want of room (C(dropped)).
+  returned: when clients were held and the app moved
+  type: dict
+  sample: {waited: 120, dropped: 0}
 held_seconds:
   description: How long clients waited, in seconds.
   returned: when clients were held
@@ -346,6 +358,7 @@ WAY = {
     "container_port": {"type": "int", "required": True},
     "sni": {"type": "str", "required": True},
     "probe": {"type": "str", "default": ""},
+    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
 }
 SPEC = {
     "step": {"type": "str", "required": True, "choices": ["look", "push", "served", *STEPS]},

@@ -67,6 +67,14 @@ options:
         description: Whether a container publishes the port already.
         type: bool
         default: false
+      protocol:
+        description:
+          - What clients speak to the port.
+          - At the edge, the service of a forward of V(udp) takes streams of datagrams, each preceded by its length in
+            two bytes.
+        type: str
+        choices: [tcp, udp]
+        default: tcp
   state:
     description: Whether the forwards are to be there.
     type: str
@@ -110,6 +118,7 @@ FORWARD = {
     "edge": {"type": "list", "elements": "str", "default": []},
     "sni": {"type": "str", "default": ""},
     "redirect": {"type": "bool", "default": False},
+    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
 }
 SPEC = {
     "forwards": {"type": "list", "elements": "dict", "required": True, "options": FORWARD},

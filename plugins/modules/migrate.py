@@ -83,7 +83,9 @@ options:
 requirements:
   - kubernetes (Python package) on the controller
 notes:
-  - The app has TCP ports alone, or none, and its data lie in bind mounts or volumes of the container.
+  - The app has ports of TCP and UDP, or none, and its data lie in bind mounts or volumes of the container.
+  - Whether a UDP port answers cannot be asked. What counts is the app's probe, which is on a TCP port; without one,
+    that the app has the port open, or has run for 10 seconds.
   - A job (kind V(job) in the catalog) is moved while it is at rest. It runs at the edge as a Job, begun as often as its
     retries allow and never once more, and its move to the device waits for its end.
 seealso:

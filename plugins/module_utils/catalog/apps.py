@@ -19,6 +19,8 @@ KINDS = (SERVICE, JOB)
 MOST_RETRIES = 100
 LONGEST_DEADLINE = 366 * 24 * 3600
 """Seconds of a job's deadline: a year, as a guard against a number in another unit."""
+_DEVICE_PORT = {"TCP": "device port", "UDP": "device port of UDP"}
+PROTOCOLS = tuple(_DEVICE_PORT)
 MINIMUM_MEMORY = 4 * 2**20
 
 # Kubernetes 1.22, pkg apimachinery/util/validation, IsEnvVarName.
@@ -105,7 +107,7 @@ def refuse_twins(apps: Iterable[App]) -> None:
     seen: dict[tuple[str, str, object], App] = {}
     for app in apps:
         claims: list[tuple[str, object]] = [("name", names.fold(app.name)), ("container", app.container)]
-        claims += [("device port", port.device_port) for port in app.ports]
+        claims += [(_DEVICE_PORT[port.protocol], port.device_port) for port in app.ports]
         for what, value in claims:
             other = seen.setdefault((app.device, what, value), app)
             if other is not app:
@@ -193,9 +195,10 @@ def _ports(key: str, raws: Sequence[Mapping[str, Any]]) -> tuple[Port, ...]:
         port = _port(what, raw.get("port"))
         device_port = _port(f"device_port of app {key}", port if raw.get("device_port") is None else raw["device_port"])
         protocol = str(raw.get("protocol") or "TCP").upper()
-        if protocol != "TCP":
-            raise KrafError(f"protocol of {what}", protocol, "a forward carries TCP only", "Leave this port out")
-        for other in found:
+        if protocol not in PROTOCOLS:
+            why = f"a forward carries {' and '.join(PROTOCOLS)} only"
+            raise KrafError(f"protocol of {what}", protocol, why, "Leave this port out")
+        for other in [one for one in found if one.protocol == protocol]:
             if port == other.port:
                 raise KrafError(what, port, "it stands there twice", "Remove one of the two")
             if device_port == other.device_port:
@@ -264,10 +267,11 @@ def _probe(key: str, raw: Mapping[str, Any], ports: Sequence[Port]) -> Probe | N
     what, path = f"probe of app {key}", str(raw.get("path") or "/")
     if not re.fullmatch(r"/[!-~]*", path, re.ASCII):
         raise KrafError(what, path, "it is no path of a URL", "Write it from the first '/' on, such as /health")
-    if not ports:
-        raise KrafError(what, path, "the app declares no port to probe", "Declare the port under ports")
-    port = ports[0].port if raw.get("port") is None else _port(what, raw["port"])
-    if port not in [known.port for known in ports]:
-        listed = ", ".join(str(known.port) for known in ports)
-        raise KrafError(what, port, "it is none of the app's ports", f"Name one of {listed}")
+    known = [port.port for port in ports if port.protocol == "TCP"]
+    if not known:
+        raise KrafError(what, path, "the app declares no TCP port to probe", "Declare the port under ports")
+    port = known[0] if raw.get("port") is None else _port(what, raw["port"])
+    if port not in known:
+        listed = ", ".join(map(str, known))
+        raise KrafError(what, port, "it is none of the app's TCP ports", f"Name one of {listed}")
     return Probe(path, port)

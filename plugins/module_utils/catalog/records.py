@@ -66,7 +66,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Port:
-    """A TCP port of the container, and the one under which the device's clients have always reached it."""
+    """A port of the container, TCP or UDP, and the one under which the device's clients have always reached it."""
 
     port: int
     device_port: int

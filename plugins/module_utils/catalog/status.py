@@ -80,7 +80,9 @@ def _apps(apps: Sequence[Row], placements: Sequence[Row]) -> list[Row]:
     rows: list[Row] = []
     for app in apps:
         where = placed.pop((app["device"], app["name"]), {"owner": "device"})
-        ports = [port["device_port"] for port in app["ports"]]
+        ports = [
+            f"{port['device_port']}/udp" if port["protocol"] == "UDP" else port["device_port"] for port in app["ports"]
+        ]
         overlap = "yes" if app["overlap"] else ""
         rows.append(
             {**app, **where, "ports": ports, "data": [data["path"] for data in app["data"]], "overlap": overlap}

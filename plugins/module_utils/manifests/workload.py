@@ -14,6 +14,7 @@ from typing import Any
 
 from ..catalog.records import App
 from ..core import names, sizes
+from . import relay
 from .labels import ARCHITECTURE, COMPONENT, EPOCH, emulates, labels
 from .namespace import PULL_SECRET
 
@@ -112,7 +113,7 @@ class Workload:
         device_uid: uid of its device.
         process: what runs.
         image: reference by digest.
-        gate_image: image of the collection's own, for the gate.
+        gate_image: image of the collection's own, for the gate, and for the sidecar of UDP ports.
         architectures: of the image; a node of any of them can run it.
         epoch: the epoch for whose marker its gate waits.
         tree: number of the copy of the data that it uses.
@@ -210,6 +211,10 @@ def service(workload: Workload) -> dict[str, Any]:
         }
         for port in workload.app.ports
     ]
+    ports += [
+        {"name": f"p{udp}-stream", "port": tcp, "targetPort": tcp, "protocol": "TCP"}
+        for udp, tcp in relay.ports(workload.app).items()
+    ]
     spec = {
         "type": "ClusterIP",
         "selector": selector(workload.app),
@@ -274,6 +279,8 @@ def _template(workload: Workload) -> dict[str, Any]:
             {"key": f"node.kubernetes.io/{taint}", "operator": "Exists", "effect": "NoExecute"}
             for taint in ("not-ready", "unreachable")
         ]
+    if relay.ports(app):
+        spec["containers"].append(relay.container(app, workload.gate_image))
     if process.hosts:
         spec["hostAliases"] = [{"ip": address, "hostnames": list(found)} for address, found in process.hosts]
     volumes = _own_volumes(workload)

@@ -14,15 +14,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 from ..core.errors import KrafError
-from . import docker, door, files, forward, placement, units, ways
+from . import docker, door, forward, library, placement, units, ways
 from .container import from_inspect
+from .forward_store import TCP
 from .placement import DEVICE, EDGE, IDLE, MOVING, Record
 
-LIBRARY = Path("/usr/local/lib/kraf")
-PACKAGE = __name__.rsplit(".", 2)[0]
 LOCK_LIMIT = 900.0
 START_LIMIT = 60.0
 """Seconds that clients wait longer for an app that has to start again, so that they meet it and not a closed port."""
@@ -106,7 +104,7 @@ def restore(record: Record) -> Record:
 
 def _await(app: str) -> None:
     for found in forward.members(app):
-        if found.device_address:
+        if found.device_address and found.protocol == TCP:
             with contextlib.suppress(KrafError):
                 door.probe_device(found.device_address, "", START_LIMIT)
 
@@ -133,30 +131,10 @@ def fire(app: str) -> int:
 
 def install() -> None:
     """Put what the timer runs on the device."""
-    for name, module in list(sys.modules.items()):
-        get_source = getattr(getattr(module, "__loader__", None), "get_source", None)
-        if not name.startswith(PACKAGE) or name.endswith(".module") or get_source is None:
-            continue
-        source = get_source(name) or ""
-        parts = name.split(".")
-        is_package = hasattr(module, "__path__")
-        files.write(
-            LIBRARY.joinpath(*parts, "__init__.py") if is_package else LIBRARY.joinpath(*parts[:-1], parts[-1] + ".py"),
-            source,
-        )
-    parts = PACKAGE.split(".")
-    for length in range(1, len(parts)):
-        files.write(LIBRARY.joinpath(*parts[:length], "__init__.py"), "")
-    script = install_script("deadman", _SCRIPT)
+    library.install()
+    script = library.install_script("deadman", _SCRIPT)
     if units.write("kraf-deadman@.service", _SERVICE.format(script=script)) and units.running():
         units.reload_units()
-
-
-def install_script(name: str, text: str) -> Path:
-    """Put a program beside the code that it runs; where it lies."""
-    path = LIBRARY / name
-    files.write(path, text.format(library=str(LIBRARY), package=PACKAGE), 0o755)
-    return path
 
 
 def arm(app: str, seconds: int) -> None:

@@ -159,6 +159,11 @@ def describe(name: str) -> Container:
     return from_inspect(found, inspect_image(str(found.get("Image", ""))))
 
 
+def pid(name: str) -> int:
+    """Process id of a container's first process; 0 when it does not run, or is not there."""
+    return int(((inspect(name) or {}).get("State") or {}).get("Pid") or 0)
+
+
 def missing(name: str) -> KrafError:
     """What to say when there is no such container."""
     return KrafError("container", name, "Docker on the device has none of this name", "See docker ps -a on the device")

@@ -22,9 +22,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import KrafError
-from . import files, haproxy, redirect, units
+from . import files, haproxy, redirect, udp, units
 from . import forward_store as store
-from .forward_store import DEVICE, EDGE, HELD, TARGETS, Forward, complete, load, load_all, members, remove, save
+from .forward_store import (
+    DEVICE,
+    EDGE,
+    HELD,
+    TARGETS,
+    TCP,
+    UDP,
+    Forward,
+    complete,
+    load,
+    load_all,
+    members,
+    remove,
+    save,
+)
 from .run import run
 
 UNIT = "kraf-forward.service"
@@ -37,6 +51,8 @@ __all__ = [
     "EDGE",
     "HELD",
     "TARGETS",
+    "TCP",
+    "UDP",
     "Drained",
     "Forward",
     "complete",
@@ -110,17 +126,25 @@ def apply_config(hold_limit: float = HOLD_LIMIT, own: str = "") -> bool:
         if reload:
             _wait_for_holds(hold_limit, {one.name for one in members(own)})
             # A rule must not lead to a port that nobody listens on yet, or any more.
-            redirect.apply(redirect.render([one for one in forwards if f":{one.bound} " in loaded], haproxy.USER))
+            there = udp.states()
+            kept = [
+                one for one in forwards if (one.name in there if one.protocol == UDP else f":{one.bound} " in loaded)
+            ]
+            redirect.apply(redirect.render(kept, haproxy.USER))
+        before = files.read(store.ETC / "forward.nft") or ""
+        changed |= udp.apply(forwards)
         files.write(store.ETC / "forward.nft", rules)
         files.write(store.ETC / "haproxy.cfg", config)
         if states is None:
             SERVICE.start()
+            udp.forget(udp.changed(before, rules))
             return True
         changed |= SERVICE.install()
         if reload:
             SERVICE.reload()
             _wait_loaded(config)
         changed |= redirect.apply(rules)
+        udp.forget(udp.changed(before, rules))
         pushed = [_push(forward) for forward in forwards]
         return any(pushed) or changed or reload
 
@@ -137,7 +161,12 @@ def settled(forwards: Sequence[Forward]) -> bool:
         and not files.differs(store.ETC / "haproxy.cfg", config)
         and haproxy.structure(loaded) == haproxy.structure(config)
         and redirect.loaded(rules)
-        and all(one.target == _running_target(states.get(one.name, {})) for one in forwards if one.device_address)
+        and all(
+            one.target == _running_target(states.get(one.name, {}))
+            for one in forwards
+            if one.device_address and one.protocol == TCP
+        )
+        and udp.as_wanted(forwards)
     )
 
 
@@ -150,6 +179,8 @@ def loaded(name: str) -> bool:
     """Whether the running haproxy has a forward and its group, wherever they lead. Others' changes do not count: what
     they wait for must not keep this one from being released."""
     config, wanted = files.read(haproxy.RUN / "haproxy.loaded") or "", members(name)
+    if {one.name for one in udp.ours(wanted)} - set(udp.states() if udp.ours(wanted) else ()):
+        return False
     return (
         bool(wanted)
         and haproxy.servers() is not None
@@ -175,6 +206,11 @@ def set_target(name: str, target: str) -> None:
         files.write(store.ETC / "haproxy.cfg", _config(load_all()))
         if haproxy.servers() is None:
             SERVICE.start()
+        if udp.ours(wanted):
+            udp.apply(load_all())
+            if target == HELD:
+                # A run that was cut off may have left flows that no rule has seen.
+                udp.forget(udp.redirected(wanted))
         for one in wanted:
             _push(one)
 
@@ -192,25 +228,34 @@ def release(name: str, target: str) -> None:
 def drain(name: str, limit: float) -> Drained:
     """Wait until the connections to where the forward does not lead any more have ended; cut the rest at the limit.
 
+    A client of a UDP port is done when nothing is on its way to or from it, as far as that can be known.
+
     Args:
         name: of the forward, whose group is meant, too.
         limit: seconds.
     """
     found = members(name)
     stale = {
-        one.name: [server for target, server in _SERVERS.items() if target not in (one.target, HELD)] for one in found
+        one.name: [server for target, server in _SERVERS.items() if target not in (one.target, HELD)]
+        for one in found
+        if one.protocol == TCP
     }
+    datagrams = [one.name for one in udp.ours(found)]
+    clients = udp.stale(datagrams) if datagrams else 0
     begin = time.monotonic()
     seen: set[tuple[int, str]] = set()
     while True:
         left = [session for one, servers in stale.items() for session in haproxy.sessions(one, servers)]
         seen.update(left)
-        if not left or time.monotonic() - begin >= limit:
+        more = udp.stale(datagrams) if datagrams else 0
+        if (not left and not more) or time.monotonic() - begin >= limit:
             break
         time.sleep(0.1)
     for worker, session in left:
         haproxy.shutdown(worker, session)
-    return Drained(len(seen) - len(left), len(left), round(time.monotonic() - begin, 3))
+    cut = udp.cut(datagrams)
+    ended = len(seen) - len(left) + clients - cut
+    return Drained(ended, len(left) + cut, round(time.monotonic() - begin, 3))
 
 
 def health(name: str) -> dict[str, bool]:
@@ -227,7 +272,7 @@ _SERVERS = {DEVICE: "local", HELD: "hold", EDGE: "edge"}
 def _push(forward: Forward) -> bool:
     """Set the servers of a running backend as the target wants them; the wanted one first, so that there always is
     one: with none, haproxy turns clients away."""
-    if not forward.device_address:
+    if not forward.device_address or forward.protocol == UDP:
         return False
     states = (haproxy.servers() or {}).get(forward.name, {})
     changed = False

@@ -21,6 +21,8 @@ from . import files
 ETC = Path("/etc/kraf")
 DEVICE, HELD, EDGE = "device", "held", "edge"
 TARGETS = (DEVICE, HELD, EDGE)
+TCP, UDP = "tcp", "udp"
+PROTOCOLS = (TCP, UDP)
 DOORS = "kraf-doors"
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
@@ -44,6 +46,7 @@ class Forward:
         listen: port on which haproxy really listens when ``redirect`` is set; 0 is "choose one".
         relay: port on the loopback address between the app's part of haproxy and that of the doors; 0 likewise.
         group: name of the forward with which it is held and released; "" for its own.
+        protocol: ``tcp`` (haproxy's) or ``udp`` (``udp_forwarder``'s).
     """
 
     name: str
@@ -57,15 +60,19 @@ class Forward:
     listen: int = 0
     relay: int = 0
     group: str = ""
+    protocol: str = TCP
 
     @property
     def bound(self) -> int:
-        """Port that haproxy binds."""
+        """Port that haproxy, or the UDP forwarder, binds."""
         return self.listen if self.redirect else self.port
 
     def as_json(self) -> dict[str, Any]:
-        """The forward as its file holds it."""
-        return {**vars(self), "edge": list(self.edge)}
+        """The forward as its file holds it; as it always was for TCP."""
+        found = {**vars(self), "edge": list(self.edge)}
+        if self.protocol == TCP:
+            del found["protocol"]
+        return found
 
 
 def validate(forward: Forward) -> None:
@@ -80,6 +87,8 @@ def validate(forward: Forward) -> None:
     for what, port in (("port", forward.port), ("listen", forward.listen), ("relay", forward.relay)):
         if not (1 if what == "port" else 0) <= port <= 65535:
             raise KrafError(f"{name}, {what}", port, "a port is between 1 and 65535")
+    if forward.protocol not in PROTOCOLS:
+        raise KrafError(f"{name}, protocol", forward.protocol, f"it is one of {', '.join(PROTOCOLS)}")
     if forward.target not in TARGETS:
         raise KrafError(f"{name}, target", forward.target, f"it is one of {', '.join(TARGETS)}")
     if forward.address != "*" and not _address(f"{forward.address}:1"):
@@ -150,7 +159,7 @@ def complete(forward: Forward) -> Forward:
         KrafError: when another forward has the port.
     """
     others = [one for one in load_all() if one.name != forward.name]
-    clash = next((one for one in others if one.port == forward.port and _overlap(one, forward)), None)
+    clash = next((one for one in others if _key(one) == _key(forward) and _overlap(one, forward)), None)
     if clash:
         fix = "Choose another port"
         raise KrafError(f"forward {forward.name}, port", forward.port, f"forward {clash.name} has it", fix)
@@ -159,19 +168,25 @@ def complete(forward: Forward) -> Forward:
     listen = relay = 0
     if forward.redirect:
         old = (forward.listen, before.listen if before else 0)
-        listen = _choose([*old, forward.port + 10000, *range(20000, 25000)], old, taken)
-    if forward.device_address:
+        listen = _choose([*old, forward.port + 10000, *range(20000, 25000)], old, taken, forward.protocol)
+    if forward.device_address or forward.protocol == UDP:
         old = (forward.relay, before.relay if before else 0)
         relay = _choose([*old, *range(25000, 30000)], old, taken | {listen})
     return dataclasses.replace(forward, listen=listen, relay=relay)
 
 
-def _choose(ports: Iterable[int], ours: Container[int], taken: Container[int]) -> int:
-    return next(port for port in ports if 0 < port <= 65535 and port not in taken and (port in ours or _free(port)))
+def _key(forward: Forward) -> tuple[str, int]:
+    return forward.protocol, forward.port
 
 
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
+def _choose(ports: Iterable[int], ours: Container[int], taken: Container[int], protocol: str = TCP) -> int:
+    return next(
+        port for port in ports if 0 < port <= 65535 and port not in taken and (port in ours or _free(port, protocol))
+    )
+
+
+def _free(port: int, protocol: str) -> bool:
+    with socket.socket(type=socket.SOCK_DGRAM if protocol == UDP else socket.SOCK_STREAM) as probe:
         try:
             probe.bind(("0.0.0.0", port))  # noqa: S104
         except OSError:

@@ -238,6 +238,7 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         placement.save(record)
         box.put("answers")
         more = {"cut": drained.cut, "ended": drained.ended, "copied_bytes": copied}
+        more["datagrams"] = ways.datagrams(task.app)
         return _finish(task, record, clock, more)
 
 
@@ -368,7 +369,7 @@ def start_here(task: Task, record: Record) -> None:
     if record.job:
         return
     deadman.start(record)
-    ways.probe_device(task.app, task.ways, task.limit)
+    ways.probe_device(task.app, task.ways, task.limit, container=task.container)
 
 
 def _unswap(record: Record) -> None:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from ..core.errors import KrafError
 from ..core.names import DOOR_DOMAIN
-from .forward_store import DEVICE, DOORS, EDGE, HELD, TARGETS, Forward
+from .forward_store import DEVICE, DOORS, EDGE, HELD, TARGETS, UDP, Forward
 
 CLOSED_PORT = "127.0.0.1:9"
 TLS = Path("/etc/kraf/tls")
@@ -96,6 +96,13 @@ frontend out-{name}
     default_backend {name}-edge
 """
 
+# A flow of datagrams is a connection of udp_forwarder to the relay.
+_UDP = """
+frontend out-{name}
+    bind 127.0.0.1:{relay} backlog 4096
+    default_backend {name}-edge
+"""
+
 # The checks choose between doors, they turn nobody away: a device that is too busy for its own checks would otherwise
 # close every connection. With no door left that passes them, all are tried.
 _EDGE = """\
@@ -132,7 +139,9 @@ def render(forwards: Sequence[Forward], ipv6: bool = False, aes: bool = True) ->
 
 
 def section(forward: Forward, ipv6: bool) -> str:
-    """A forward's part of the configuration."""
+    """A forward's part of the configuration; of one of UDP, its streams' way to the edge."""
+    if forward.protocol == UDP:
+        return _UDP.format(name=forward.name, relay=forward.relay) + _edge_backend(forward, "-edge")
     binds = f"    bind {forward.address}:{forward.bound} backlog 4096"
     if forward.address == "*":
         binds = f"    bind {':::' if ipv6 else '0.0.0.0:'}{forward.bound}{' v4v6' if ipv6 else ''} backlog 4096"

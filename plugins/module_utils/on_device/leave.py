@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import KrafError
-from . import redirect, units
+from . import forward_store, redirect, udp, units
 from .run import run
 
 LEFT = (
@@ -117,6 +117,9 @@ def leave(found: Found, limit: float, root: Path = Path("/")) -> None:
         run(["systemctl", "--no-ask-password", "disable", *plain], 60)
     if found.redirected:
         run(["nft", "delete", "table", *redirect.TABLE.split()], 10)
+        # Clients that never pause would go on being led to a port that nobody listens on.
+        with contextlib.suppress(KrafError):
+            udp.forget(udp.redirected(forward_store.load_all()))
     for path in (*found.units, *found.folders):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

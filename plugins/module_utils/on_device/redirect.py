@@ -4,15 +4,15 @@
 
 """Clients of a port that a container publishes, led to haproxy: nftables rules ahead of Docker's own.
 
-The container is not touched. The rules come at priority -110, before Docker's destination NAT at -100, and pass
-haproxy's own connections by, which therefore reach the container as clients did before.
+The container is not touched. The rules come at priority -110, before Docker's destination NAT at -100, and pass by
+haproxy's own connections, and marked ones such as the UDP forwarder's, which reach the container as clients did before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .forward_store import Forward
+from .forward_store import UDP, Forward
 from .run import check, run
 
 TABLE = "inet kraf_forward"
@@ -25,6 +25,7 @@ def render(forwards: Sequence[Forward], user: str) -> str:
     """A ruleset that replaces our table as one transaction; without any redirect the table is empty."""
     rules = [_rule(one) for one in sorted(forwards, key=lambda one: one.port) if one.redirect]
     body = "".join(f"        {rule}\n" for rule in rules)
+    answers = "".join(f"        {rule}\n" for rule in _answers(forwards))
     return f"""\
 # Written by kraf.edge from the files in forwards/; changes made here are lost.
 table {TABLE}
@@ -36,15 +37,35 @@ table {TABLE} {{
     chain output {{
         type nat hook output priority {PRIORITY}; policy accept;
         meta skuid {user} return
-        meta mark {MARK:#010x} return
+{_MARKED if answers else ""}        meta mark {MARK:#010x} return
 {body}    }}
-}}
+{_POSTROUTING.format(priority=PRIORITY, answers=answers) if answers else ""}}}
 """
+
+
+# The flows of the UDP forwarder itself, for whoever lets the kernel forget those of clients.
+_MARKED = f"        meta l4proto udp meta mark {MARK:#010x} ct mark set {MARK:#010x} return\n"
+_POSTROUTING = """\
+    chain postrouting {{
+        type nat hook postrouting priority {priority}; policy accept;
+{answers}    }}
+"""
+
+
+def ports(forwards: Sequence[Forward]) -> set[int]:
+    """UDP ports of containers that these forwards take over."""
+    return {one.port for one in forwards if one.redirect and one.protocol == UDP}
+
+
+def _answers(forwards: Sequence[Forward]) -> list[str]:
+    """UDP answers that come after the kernel has forgotten their question (30 s) leave from the client's port, too."""
+    found = [one for one in sorted(forwards, key=lambda one: one.port) if one.redirect and one.protocol == UDP]
+    return [f"udp sport {one.listen} snat to :{one.port}" for one in found]
 
 
 def _rule(forward: Forward) -> str:
     destination = "fib daddr type local" if forward.address == "*" else f"ip daddr {forward.address}"
-    return f"{destination} tcp dport {forward.port} redirect to :{forward.listen}"
+    return f"{destination} {forward.protocol} dport {forward.port} redirect to :{forward.listen}"
 
 
 def loaded(text: str) -> bool:
@@ -56,8 +77,9 @@ def loaded(text: str) -> bool:
 def _rules(text: str) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     # A user is listed by name or by number, as nft pleases.
+    wanted = ("redirect to", "snat to")
     return [
-        line for line in lines if "redirect to" in line or (line.startswith("meta mark") and line.endswith("return"))
+        line for line in lines if any(word in line for word in wanted) or (" mark " in line and line.endswith("return"))
     ]
 
 

@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import KrafError
-from . import deadman, docker, files, forward, placement, units, ways
+from . import deadman, docker, files, forward, library, placement, units, ways
 from .placement import DEVICE, EDGE, IDLE, Record
 
 LIMIT = 5.0
@@ -73,7 +73,7 @@ WantedBy=timers.target
 def install() -> None:
     """Put it on the device."""
     files.save_json(placement.ROOT / STATE, {"docker": docker.root()}, 0o600)
-    script = deadman.install_script("takeover", _SCRIPT)
+    script = library.install_script("takeover", _SCRIPT)
     written = [
         units.write(DROP_IN, _BOOT.format(script=script)),
         units.write(f"{UNIT}.service", _SERVICE.format(script=script)),

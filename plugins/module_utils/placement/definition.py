@@ -89,7 +89,7 @@ def define(found: Mapping[str, Any], device: str, name: str = "", probe: str = "
         "cpu": f"{max(1, math.ceil(found['cpus'] * 1000))}m" if found.get("cpus") else "",
         "memory": _memory(int(found.get("memory_bytes") or 0)),
     }
-    asked = _probe(found, probe, [one["port"] for one in ports])
+    asked = _probe(found, probe, [one["port"] for one in ports if one["protocol"] == "TCP"])
     return {**options, "probe": asked} if asked else options
 
 
@@ -102,13 +102,14 @@ def _images(found: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _ports(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each port of the container once, under the first port of the device that leads to it."""
-    ports: dict[int, dict[str, Any]] = {}
+    """Each port of the container once, under the first port of the device that leads to it; TCP before UDP."""
+    ports: dict[tuple[str, int], dict[str, Any]] = {}
     for one in found.get("ports") or ():
-        taken = [port["device_port"] for port in ports.values()]
-        if one["protocol"].lower() == "tcp" and one["device_port"] and one["device_port"] not in taken:
-            ports.setdefault(one["port"], {"port": one["port"], "device_port": one["device_port"], "protocol": "TCP"})
-    return [ports[number] for number in sorted(ports)]
+        protocol, port, outside = str(one["protocol"]).upper(), one["port"], one["device_port"]
+        taken = [(known["protocol"], known["device_port"]) for known in ports.values()]
+        if protocol in apps.PROTOCOLS and outside and (protocol, outside) not in taken:
+            ports.setdefault((protocol, port), {"port": port, "device_port": outside, "protocol": protocol})
+    return [ports[key] for key in sorted(ports)]
 
 
 def _data(found: Mapping[str, Any]) -> list[tuple[str, str]]:

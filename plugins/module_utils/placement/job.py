@@ -18,6 +18,7 @@ from ..cluster.kinds import CONFIG_MAP
 from ..core import names
 from ..core.errors import KrafError
 from ..manifests import mover as mover_manifest
+from ..manifests import relay
 from .edge import Seen
 from .image import Target
 from .outcome import Outcome
@@ -243,10 +244,12 @@ class Job:
 
     def _way(self, port: Port, service: str) -> dict[str, Any]:
         """One of the app's ports, as the device is told of it."""
-        probe = self.app.probe
+        probe, udp = self.app.probe, port.protocol == "UDP"
+        at_edge = relay.ports(self.app)[port.port] if udp else port.port
         return {
             "port": port.device_port,
             "container_port": port.port,
-            "sni": names.door_name(port.port, service, self.app.device),
-            "probe": probe.path if probe and probe.port == port.port else "",
+            "sni": names.door_name(at_edge, service, self.app.device),
+            "probe": probe.path if probe and probe.port == port.port and not udp else "",
+            "protocol": port.protocol.lower(),
         }

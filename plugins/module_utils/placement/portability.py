@@ -50,6 +50,7 @@ def examine(app: App, found: Mapping[str, Any] | None, accept: Sequence[str] = (
         raise KrafError(
             f"container of app {app.key}", app.container or app.name, "the device has none of this name", fix
         )
+    udp = any(port.protocol == "UDP" for port in app.ports)
     rows = [row("argv", KEPT, "program and arguments as they run")]
     rows += _user(found)
     rows += _environment(app, found)
@@ -58,7 +59,8 @@ def examine(app: App, found: Mapping[str, Any] | None, accept: Sequence[str] = (
     rows += settings.rows(found)
     rows += _limits(app, found)
     rows += _life(app, found)
-    rows.append(row("address of clients", LOST, "at the edge the app sees the door's address"))
+    sees = "the door's address" + (", and 127.0.0.1 for datagrams" if udp else "")
+    rows.append(row("address of clients", LOST, f"at the edge the app sees {sees}"))
     return accepted(rows, accept)
 
 
@@ -186,6 +188,9 @@ def _ports(app: App, found: Mapping[str, Any]) -> list[Row]:
             rows.append(row(name, REFUSED, why, "clients reach it under every address of the device"))
         else:
             rows.append(row(name, TRANSLATED, "the device's own port stays; its forward leads to the edge"))
+        if wanted is not None and protocol == "udp":
+            why = "datagrams to one address of the device reach the app at the edge, those to many do not"
+            rows.append(row(f"broadcast and multicast to port {port['device_port']}/udp", LOST, why))
     for one in found.get("exposed") or ():
         rows.append(row(f"exposed port {one}", LOST, "other containers of the device do not reach it at the edge"))
     return rows

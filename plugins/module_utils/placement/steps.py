@@ -376,6 +376,9 @@ class Steps:
         self.job.copied = dict(result.get("copied_bytes") or self.job.copied)
         self.job.diverged = dict(result.get("diverged") or self.job.diverged)
         self.job.held_seconds = float(result.get("held_seconds") or self.job.held_seconds)
+        datagrams = result.get("datagrams") or {}
+        if datagrams.get("dropped"):
+            self.job.say(f"{datagrams['dropped']} datagrams were dropped, for more came than can wait on the device")
 
     def _await(self, name: str, put: str = "", limit: float = 0, told: Callable[[str], None] | None = None) -> None:
         if self.mover is None or self.job.background is None:

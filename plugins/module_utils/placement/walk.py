@@ -227,7 +227,9 @@ class Walk:
             "changed": changed,
             "owner": job.placed.owner,
             "epoch": job.placed.epoch,
-            "address": ", ".join(f"{job.device.name}:{port.device_port}" for port in job.app.ports),
+            "address": ", ".join(
+                f"{job.device.name}:{port.device_port}{'/udp' * (port.protocol == 'UDP')}" for port in job.app.ports
+            ),
             "image": job.image,
             "held_seconds": job.held_seconds,
             "copied_bytes": job.copied,

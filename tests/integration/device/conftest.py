@@ -78,6 +78,12 @@ class Direct:
 @pytest.fixture
 def device(root: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Direct]:
     """Forwards with folders of their own, in a network of their own, with certificates."""
+    with parts.private_network():
+        yield from home(tmp_path, monkeypatch)
+
+
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Direct]:
+    """The same in the network in which the thread is."""
     tmp_path.chmod(0o755)
     run = tmp_path / "run"
     run.mkdir()
@@ -87,9 +93,8 @@ def device(root: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     monkeypatch.setattr(haproxy, "RUN", run)
     monkeypatch.setattr(haproxy, "TLS", tmp_path / "tls")
     monkeypatch.setattr(forward, "SERVICE", service)
-    with parts.private_network():
-        yield service
-        service.stop()
+    yield service
+    service.stop()
 
 
 @pytest.fixture

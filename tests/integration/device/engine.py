@@ -37,6 +37,7 @@ class Engine:
 
     socket: Path
     log: Path
+    pid: int = 0
 
     def ask(self, method: str, path: str, body: Any = None, expected: Sequence[int] = (200, 201, 204)) -> Any:
         """One request of Docker's API; its answer decoded, or as text where it is none."""
@@ -125,6 +126,7 @@ def running(folder: Path, apart: bool = True) -> Iterator[Engine]:
         child = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env={**os.environ, "PATH": path}
         )
+        engine.pid = child.pid
         try:
             parts.until(lambda: _answers(engine, child), what=f"dockerd, see {log}")
             yield engine

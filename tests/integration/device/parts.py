@@ -50,6 +50,21 @@ def private_network() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def network_of(pid: int) -> Iterator[None]:
+    """This thread, and what it starts, in the network namespace of a process."""
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    other = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    try:
+        if _libc.setns(other, CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "setns")
+        yield
+    finally:
+        _libc.setns(before, CLONE_NEWNET)
+        os.close(before)
+        os.close(other)
+
+
+@contextlib.contextmanager
 def process(*argv: str, **options: object) -> Iterator[subprocess.Popen[bytes]]:
     running = subprocess.Popen(argv, start_new_session=True, **options)  # type: ignore[call-overload]
     try:

@@ -14,7 +14,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.catalog import apps
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Port, Probe
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover, namespace, workload
+from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover, namespace, relay, workload
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Process, Workload
 from tests.integration import pods
 from tests.integration.apiserver import ApiServer
@@ -58,18 +58,19 @@ def declarations(draw: st.DrawFn) -> App:
     raw: dict[str, Any] = {
         "device": DEVICE,
         "name": draw(names),
-        "ports": [{"port": number} for number in numbers],
+        "ports": [{"port": number, "protocol": draw(st.sampled_from(["TCP", "TCP", "UDP"]))} for number in numbers],
         "data": [{"name": name, "path": path} for name, path in folders],
         "cpu": draw(cpu),
         "memory": draw(memory),
         "overlap": draw(st.booleans()) and not folders,
     }
+    tcp = [one["port"] for one in raw["ports"] if one["protocol"] == "TCP"]
     if not raw["overlap"] and draw(st.booleans()):
         job = {"kind": "job", "retries": draw(st.integers(0, 100)), "deadline_seconds": draw(st.integers(0, 10**7))}
         raw = {**raw, **job, "ports": []}
-    elif numbers and draw(st.booleans()):
+    elif tcp and draw(st.booleans()):
         query = "/" + draw(st.text(string.printable[:94], max_size=20))
-        raw["probe"] = {"path": query, "port": draw(st.sampled_from(numbers))}
+        raw["probe"] = {"path": query, "port": draw(st.sampled_from(tcp))}
     try:
         return apps.declared(raw)
     except KrafError:
@@ -245,3 +246,40 @@ def status(**state: Any) -> dict[str, Any]:
 )
 def test_state_of_the_image_is_read_off_the_pod(pod: dict[str, Any], found: str) -> None:
     assert mover.pulled(pod) == found
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_an_app_with_udp_ports_has_a_sidecar_and_the_door_a_tcp_port_to_it(server: Cluster, overlap: bool) -> None:
+    ports = (Port(53, 53), Port(53, 53, "UDP"), Port(61000, 61000), Port(5683, 56830, "UDP"))
+    app = App(DEVICE, "dns", ports=ports, overlap=overlap)
+    wanted = Workload(app, UID, Process(("named",)), DIGEST, EDGE, "amd64", 3, 0)
+    server.create(workload.proof(wanted), dry_run=True)
+    stored = {one["kind"]: one for one in accepted(server, workload.objects(wanted))}
+    shown = [(one["name"], one["port"], one["protocol"]) for one in stored["Service"]["spec"]["ports"]]
+    assert shown == [
+        ("p53-tcp", 53, "TCP"),
+        ("p53-udp", 53, "UDP"),
+        ("p61000-tcp", 61000, "TCP"),
+        ("p5683-udp", 5683, "UDP"),
+        ("p53-stream", 61001, "TCP"),
+        ("p5683-stream", 61002, "TCP"),
+    ]
+    spec = stored["Deployment" if overlap else "StatefulSet"]["spec"]["template"]["spec"]
+    app_container, sidecar = spec["containers"]
+    assert [one["containerPort"] for one in app_container["ports"]] == [53, 53, 61000, 5683]
+    assert sidecar["image"] == EDGE
+    assert sidecar["command"] == ["perl", "-e", relay.PROGRAM, "61001:53", "61002:5683"]
+    assert sidecar["resources"]["limits"] == {"cpu": "1", "memory": "128Mi"}
+    assert sidecar["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert sidecar["securityContext"]["allowPrivilegeEscalation"] is False
+    # Kubernetes would put variables in the place of these.
+    assert "$(" not in relay.PROGRAM
+    assert "$$" not in relay.PROGRAM
+
+
+def test_an_app_of_tcp_alone_has_no_sidecar(server: Cluster) -> None:
+    app = App(DEVICE, "web", ports=(Port(80, 80),))
+    wanted = Workload(app, UID, Process(("web",)), DIGEST, EDGE, "amd64", 3, 0)
+    stored = {one["kind"]: one for one in accepted(server, workload.objects(wanted))}
+    assert [one["name"] for one in stored["StatefulSet"]["spec"]["template"]["spec"]["containers"]] == ["app"]
+    assert [one["port"] for one in stored["Service"]["spec"]["ports"]] == [80]

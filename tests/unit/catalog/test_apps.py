@@ -180,11 +180,40 @@ def test_a_port_out_of_range_is_refused(port: object) -> None:
     [
         ([{"port": 80}, {"port": 80, "device_port": 81}], "twice"),
         ([{"port": 80}, {"port": 81, "device_port": 80}], "cannot both be reached"),
-        ([{"port": 53, "protocol": "UDP"}], "TCP only"),
+        ([{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "udp", "device_port": 54}], "twice"),
+        ([{"port": 9899, "protocol": "SCTP"}], "TCP and UDP only"),
     ],
 )
 def test_ports_that_a_forward_cannot_carry_are_refused(ports: list[dict[str, Any]], reason: str) -> None:
     assert reason in refusal(ports=ports).why
+
+
+def test_a_port_of_tcp_and_one_of_udp_may_have_one_number() -> None:
+    ports = [{"port": 53}, {"port": 53, "protocol": "udp"}]
+    found = apps.declared({"device": "pi1", "name": "dns", "ports": ports}).ports
+    assert [(one.port, one.device_port, one.protocol) for one in found] == [(53, 53, "TCP"), (53, 53, "UDP")]
+
+
+def test_apps_of_a_device_may_share_the_number_of_a_port_but_not_its_protocol() -> None:
+    one, other, third = (
+        apps.declared({"device": "pi1", "name": name, "ports": [{"port": 53, "protocol": protocol}]})
+        for name, protocol in (("a", "TCP"), ("b", "UDP"), ("c", "UDP"))
+    )
+    apps.refuse_twins([one, other])
+    with pytest.raises(KrafError, match="device port of UDP of app pi1/c"):
+        apps.refuse_twins([one, other, third])
+
+
+@pytest.mark.parametrize("probe", [{"path": "/"}, {"path": "/", "port": 53}])
+def test_a_probe_is_of_a_tcp_port(probe: dict[str, Any]) -> None:
+    with_web = [{"port": 53, "protocol": "UDP"}, {"port": 80}]
+    assert "no TCP port" in refusal(ports=[{"port": 53, "protocol": "UDP"}], probe=probe).why
+    if "port" in probe:
+        assert "none of the app's TCP ports" in refusal(ports=with_web, probe=probe).why
+    else:
+        found = apps.declared({"device": "pi1", "name": "dns", "ports": with_web, "probe": probe}).probe
+        assert found
+        assert found.port == 80
 
 
 @pytest.mark.parametrize("path", ["data", "", "/", "//data", "/data/", "/a/../b", "/a//b", "/proc", "/sys/x", "/dev"])

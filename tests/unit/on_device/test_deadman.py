@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import deadman, docker, placement, units
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import library as code
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward_store import TARGETS, Forward
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement import (
     DEVICE,
@@ -192,7 +193,7 @@ def test_hand_over_that_is_at_work_is_waited_for(
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the device keeps what the timer runs."""
-    monkeypatch.setattr(deadman, "LIBRARY", tmp_path / "library")
+    monkeypatch.setattr(code, "FOLDER", tmp_path / "library")
     monkeypatch.setattr(units, "UNITS", tmp_path / "units")
     monkeypatch.setattr(units, "running", lambda: False)
     deadman.install()

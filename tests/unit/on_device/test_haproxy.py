@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -92,3 +93,40 @@ def test_bad_forward_is_refused(change: dict[str, object]) -> None:
 def test_first_cipher_is_the_one_that_the_processor_is_good_at(aes: bool, first: str) -> None:
     (line,) = [line for line in haproxy.render([APP], aes=aes).splitlines() if "ciphersuites" in line]
     assert line.split()[1].split(":")[0] == first
+
+
+DNS = dataclasses.replace(APP, name="dns", port=53, listen=10053, relay=25001, protocol="udp")
+
+
+def test_of_a_udp_forward_haproxy_has_the_way_to_the_edge_alone() -> None:
+    config = haproxy.render([APP, DNS])
+    assert "frontend in-dns" not in config
+    assert "10053" not in config
+    assert "bind 127.0.0.1:25001 backlog 4096\n    default_backend dns-edge\nbackend dns-edge" in config
+    switched = haproxy.render([APP, dataclasses.replace(DNS, target="held")])
+    assert config == switched, "its target is the UDP forwarder's"
+
+
+def test_a_container_s_udp_port_is_taken_over_and_answers_leave_from_it() -> None:
+    rules = redirect.render([APP, DNS], "haproxy")
+    assert rules.count("fib daddr type local udp dport 53 redirect to :10053") == 2
+    assert "udp sport 10053 snat to :53" in rules
+    assert "postrouting" not in redirect.render([APP], "haproxy")
+
+
+def test_the_file_of_a_tcp_forward_is_as_it_always_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward_store, "ETC", tmp_path)
+    assert "protocol" not in APP.as_json()
+    for one in (APP, DNS):
+        forward_store.save(one)
+        assert forward_store.load(one.name) == one
+
+
+def test_tcp_and_udp_of_one_number_are_two_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward_store, "ETC", tmp_path)
+    forward_store.save(DNS)
+    forward_store.save(dataclasses.replace(DNS, name="dns-tcp", protocol="tcp"))
+    with pytest.raises(KrafError, match="forward dns has it"):
+        forward_store.save(dataclasses.replace(DNS, name="other"))
+    with pytest.raises(KrafError, match="protocol: 'sctp'"):
+        forward_store.save(dataclasses.replace(DNS, protocol="sctp"))

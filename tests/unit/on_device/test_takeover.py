@@ -19,6 +19,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
     deadman,
     docker,
     handover,
+    library,
     manifest,
     placement,
     standby,
@@ -46,7 +47,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
         monkeypatch.setattr(placement, "LOCKS", tmp_path / "run")
         monkeypatch.setattr(units, "UNITS", tmp_path / "units")
         monkeypatch.setattr(units, "running", lambda: False)
-        monkeypatch.setattr(deadman, "LIBRARY", tmp_path / "library")
+        monkeypatch.setattr(library, "FOLDER", tmp_path / "library")
         monkeypatch.setattr(deadman, "arm", lambda app, seconds: found.calls.append(f"armed {app}"))
         monkeypatch.setattr(deadman, "clear", lambda app: found.calls.append(f"cleared {app}"))
         found.add("notes", "always")

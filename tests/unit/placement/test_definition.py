@@ -74,3 +74,17 @@ def test_every_property_is_a_line_of_the_table() -> None:
     assert lines[0].split() == ["VERDICT", "PROPERTY", "WHY"]
     assert len(lines) == 1 + len(adopted.report)
     assert any(line.startswith("refused") and "privileged" in line for line in lines)
+
+
+def test_ports_of_tcp_and_udp_become_the_apps_own() -> None:
+    ports = [
+        {"port": 53, "protocol": "udp", "device_port": 53, "address": ""},
+        {"port": 53, "protocol": "tcp", "device_port": 53, "address": ""},
+        {"port": 54, "protocol": "udp", "device_port": 53, "address": ""},
+        {"port": 9899, "protocol": "sctp", "device_port": 9899, "address": ""},
+    ]
+    options = definition.define(container(ports=ports), "pi1")
+    assert options["ports"] == [
+        {"port": 53, "device_port": 53, "protocol": "TCP"},
+        {"port": 53, "device_port": 53, "protocol": "UDP"},
+    ]

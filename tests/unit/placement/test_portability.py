@@ -209,3 +209,21 @@ def test_mig_07_a_job_is_not_started_again_by_docker(policy: str, verdict: str) 
     assert row["verdict"] == verdict
     assert ("2 times" if verdict == "kept" else "declare retries") in row["why"]
     assert "override" not in row
+
+
+def test_a_udp_port_moves_and_what_is_lost_with_it_has_a_name() -> None:
+    app = dataclasses.replace(APP, ports=(Port(53, 5353, "UDP"),))
+    ports = [{"port": 53, "protocol": "udp", "device_port": 5353, "address": ""}]
+    rows = portability.examine(app, container(ports=ports))
+    found = {row["property"]: row["verdict"] for row in rows}
+    assert found["port 5353 to 53/udp"] == TRANSLATED
+    assert found["broadcast and multicast to port 5353/udp"] == LOST
+    assert found["address of clients"] == LOST
+    verdicts.refuse(app, rows)
+
+
+def test_a_udp_port_is_not_the_tcp_port_of_its_number() -> None:
+    app = dataclasses.replace(APP, ports=(Port(53, 53),))
+    ports = [{"port": 53, "protocol": "udp", "device_port": 53, "address": ""}]
+    found = {row["property"]: row["verdict"] for row in portability.examine(app, container(ports=ports))}
+    assert found["port 53 to 53/udp"] == REFUSED

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the device is told of an app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Device, Port, Probe
+from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site
+
+
+def told(app: App) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def call(step: str, **options: Any) -> dict[str, Any]:
+        found.update(options, step=step)
+        return {}
+
+    device = Device("pi1", "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11")
+    site = Site(("192.0.2.7:8843",), "edge:1", "192.0.2.7:5000", ("amd64",))
+    Job(None, app, device, "edge", "me", site, Limits(), call).on_device("settle")  # type: ignore[arg-type]
+    return found
+
+
+def test_a_udp_port_is_reached_at_the_door_by_the_port_of_its_streams() -> None:
+    ports = (Port(53, 5353), Port(53, 5353, "UDP"), Port(61000, 61000))
+    ways = told(App("pi1", "dns", ports=ports, probe=Probe("/health", 53)))["ways"]
+    assert ways == [
+        {
+            "port": 5353,
+            "container_port": 53,
+            "sni": "53.app-dns.pi1.door.kraf.internal",
+            "probe": "/health",
+            "protocol": "tcp",
+        },
+        {
+            "port": 5353,
+            "container_port": 53,
+            "sni": "61001.app-dns.pi1.door.kraf.internal",
+            "probe": "",
+            "protocol": "udp",
+        },
+        {
+            "port": 61000,
+            "container_port": 61000,
+            "sni": "61000.app-dns.pi1.door.kraf.internal",
+            "probe": "",
+            "protocol": "tcp",
+        },
+    ]
