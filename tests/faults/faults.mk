@@ -1,4 +1,4 @@
-.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch
+.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch faults-jobs
 
 faults: setup ## the play killed before and after each step of a migration, on the lab that is up; FAULTS='--only ... --shard i/n'
 	@python -m tests.faults.run $(FAULTS)
@@ -17,3 +17,6 @@ faults-lost: setup ## a device is lost, the edge takes its apps over, the device
 
 faults-mismatch: setup ## a re-flashed device, a restored etcd, a deleted namespace: shown and refused; on the lab that is up
 	@python -m tests.faults.mismatch
+
+faults-jobs: setup ## jobs of a device run at the edge, once, also when the play is killed; on the lab that is up
+	@python -m tests.faults.jobs

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs of a device run at the edge, once: one that succeeds, one that needs a second try, one that fails, one that
+takes too long, one that is not waited for, and one whose play is killed at each step.
+
+The lab has to be up, with its cluster.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tests.demo import access
+from tests.lab import images, steps
+
+from .lab import CONTROL, DEVICE, FOLDER, Lab, command
+from .lost import KUBECTL, Checks
+from .run import say
+
+NAME = "sums"
+PLAY = Path(__file__).parent / "job.yml"
+RUNS = "echo run >>/data/runs; cat /data/input >/data/output; "
+RESULT = f"cat /srv/{NAME}/runs /srv/{NAME}/output 2>/dev/null; true"
+ONCE = "run\nfrom the device\n"
+MOMENTS = (
+    "before:stop",
+    "after:copy",
+    "before:commit",
+    "after:commit",
+    "after:start",
+    "before:release",
+    "after:release",
+)
+
+
+class Jobs(Checks):
+    """The jobs, on a lab that is up."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__()
+        self.lab = lab
+        self.lab_rc = 0
+
+    def make(self, log: str, script: str, retries: int = 0, deadline: int = 0) -> None:
+        """A job on its device."""
+        name = f"docker.io/kraf/ledger:{steps.digest(FOLDER)}"
+        registry = access.registry_ref("").rstrip("/")
+        if not images.image_served(registry, name):
+            command("publish", name, str(FOLDER))
+        given = {"device": DEVICE, "app": NAME, "image": f"{registry}/{name}", "architecture": images.architecture()}
+        given |= {"script": script, "retries": str(retries), "deadline": str(deadline)}
+        self.check(f"{log}: it is made", self.lab.play(str(PLAY), f"{log}-make", **_named(given)), 0)
+
+    def play(self, log: str, fault: str = "", **variables: str) -> int:
+        """Run the playbook."""
+        return self.lab.play("kraf.edge.job", log, fault, kraf_apps=[f"{DEVICE}/{NAME}"], **variables)
+
+    def found(self) -> str:
+        """What it left on its device."""
+        return access.ssh(DEVICE, RESULT)
+
+    def ended(self, log: str, result: int, words: str, left: str) -> None:
+        """How the playbook has to end."""
+        said = self.lab.output(log)
+        self.check(f"{log}: it ends with {result} and says {words!r}", (self.lab_rc, words in said), (result, True))
+        self.check(f"{log}: its results are back", self.found(), left)
+        side = access.ssh(DEVICE, f"docker inspect -f '{{{{.State.Status}}}}' {NAME}").strip()
+        self.check(f"{log}: it did not run on the device", side, "created")
+        jobs = f"{KUBECTL} -n kraf-{DEVICE} get job,pod -l kraf.io/app={NAME} -o name"
+        self.check(f"{log}: nothing is left at the edge", access.ssh(CONTROL, jobs).strip(), "")
+
+    def run(self) -> None:
+        """All of them, one after the other."""
+        self.make("good", f"{RUNS}echo well done")
+        self.lab_rc = self.play("good")
+        self.ended("good", 0, f"{DEVICE}/{NAME} succeeded: exit code 0 ", ONCE)
+        self.check("good: its log is shown", "  well done" in self.lab.output("good"), True)
+
+        self.make("second", f"{RUNS}[ $(wc -l </data/runs) = 2 ] || exit 3", retries=2)
+        self.lab_rc = self.play("second")
+        self.ended("second", 0, f"{DEVICE}/{NAME} succeeded: exit code 0 ", f"run\n{ONCE}")
+
+        self.make("bad", f"{RUNS}echo no good >&2; exit 7")
+        self.lab_rc = self.play("bad")
+        self.ended("bad", 2, f"{DEVICE}/{NAME} failed (BackoffLimitExceeded): exit code 7 ", ONCE)
+
+        self.make("late", f"{RUNS}sleep 600", deadline=5)
+        self.lab_rc = self.play("late")
+        self.ended("late", 2, f"{DEVICE}/{NAME} failed (DeadlineExceeded): no exit code ", ONCE)
+
+        self.make("slow", f"{RUNS}sleep 25")
+        rc = self.play("slow-first", kraf_job_timeout="1")
+        waits = "and has not ended" in self.lab.output("slow-first")
+        self.check("slow: it is not waited for", (rc, waits), (2, True))
+        self.lab_rc = self.play("slow")
+        self.ended("slow", 0, f"{DEVICE}/{NAME} succeeded: exit code 0 ", ONCE)
+
+        self.make("ended", f"{RUNS}sleep 600")
+        move = {"kraf_apps": [f"{DEVICE}/{NAME}"]}
+        self.check(
+            "ended: it is at the edge", self.lab.play("kraf.edge.migrate", "ended-to", **move, kraf_to="edge"), 0
+        )
+        self.lab_rc = self.lab.play(
+            "kraf.edge.migrate", "ended", **move, kraf_to="device", kraf_accept="unfinished job"
+        )
+        self.ended("ended", 0, f"{DEVICE}/{NAME} killed", ONCE)
+
+        for moment in MOMENTS:
+            log = f"killed-{moment.replace(':', '-')}"
+            self.make(log, RUNS)
+            self.check(f"{log}: the play is killed", self.play(f"{log}-first", fault=moment), -9)
+            self.lab_rc = self.play(log)
+            self.ended(log, 0, f"{DEVICE}/{NAME} succeeded: exit code 0 ", ONCE)
+
+
+def _named(given: dict[str, str]) -> dict[str, str]:
+    return {f"job_{key}": value for key, value in given.items()}
+
+
+def main() -> int:
+    """Run it; the exit status is 1 when something was wrong."""
+    jobs = Jobs(Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "jobs"))
+    jobs.run()
+    for one in jobs.wrong:
+        say(f"WRONG: {one}")
+    say(f"{len(jobs.wrong)} complaints; outputs in {jobs.lab.logs}")
+    return 1 if jobs.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
