@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -250,6 +250,56 @@ def test_what_runs_that_were_cut_off_left_is_settled_with_the_udp_port(
         handover.settle(replace(task, owner=DEVICE, epoch=3))
         assert client.recv(100) == b"device4"
         assert docker.describe(container).restart_policy == "always"
+
+
+class Agreeing:
+    """A controller that always says what is waited for, and what is done when the device says something."""
+
+    def __init__(self) -> None:
+        self.when: dict[str, Callable[[], None]] = {}
+
+    def put(self, name: str, _text: str = "") -> None:
+        self.when.get(name, lambda: None)()
+
+    def wait(self, names: Sequence[str], _limit: float) -> tuple[str, str]:
+        return names[0], ""
+
+
+def test_both_moves_with_a_client_that_sends_all_along(
+    network: Direct, container: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device's whole part of a move, but for data; the cluster's is said to go well."""
+    box = Agreeing()
+    monkeypatch.setattr(placement, "ROOT", tmp_path / "lib")
+    monkeypatch.setattr(placement, "LOCKS", tmp_path / "locks")
+    for name in ("install", "arm", "clear"):
+        monkeypatch.setattr(deadman, name, lambda *_given: None)
+    monkeypatch.setattr(door, "CA", tmp_path / "tls/ca.crt")
+    monkeypatch.setattr(door, "PAIR", tmp_path / "tls/device.pem")
+    monkeypatch.setattr(door, "box", lambda *_given: contextlib.nullcontext(box))
+    task = handover.Task("dns", 1, 1, container=container, ways=tuple(WAYS), doors=DOORS, limit=30)
+    parts.until(lambda: ways.has_open(docker.pid(container), 53), what="the container")
+    with edge(tmp_path) as at_edge, Client(PORT) as client:
+
+        def send(*numbers: int) -> None:
+            for number in numbers:
+                client.send(b"%d" % number)
+
+        assert client.ask(b"0") == b"device0"
+        box.when = {"held": lambda: send(1, 2), "ready": lambda: send(3)}
+        done = handover.move_to_edge(task)
+        assert done["datagrams"] == {"waited": 3, "dropped": 0}
+        assert [client.recv(100) for _unused in range(3)] == [b"at-edge1", b"at-edge2", b"at-edge3"]
+        assert not docker.describe(container).running
+        assert client.ask(b"4") == b"at-edge4"
+
+        seen = len(at_edge.got)
+        box.when = {"held": lambda: send(5), "ready": lambda: send(6)}
+        done = handover.move_to_device(replace(task, epoch=2))
+        assert done["datagrams"] == {"waited": 2, "dropped": 0}
+        assert [client.recv(100), client.recv(100)] == [b"device5", b"device6"]
+        assert len(at_edge.got) == seen
+        assert docker.describe(container).running
 
 
 def test_a_port_that_the_container_does_not_publish_is_named(network: Direct, container: str) -> None:
