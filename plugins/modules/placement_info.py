@@ -92,7 +92,13 @@ placements:
       type: dict
       returned: always
     holder: {description: The run that last took it in hand., type: str, returned: always}
-    migrations: {description: "Its changes of owner, the latest first.", type: list, elements: dict, returned: always}
+    migrations:
+      description:
+        - Its changes of owner, the latest first. Of a job that came back C(job) tells how it had ended, as in the
+          module M(kraf.edge.migrate), with the end of its log.
+      type: list
+      elements: dict
+      returned: always
     overlap: {description: Whether it may run on both sides for a moment., type: bool, returned: always}
     owner: {description: "V(edge) or V(device).", type: str, returned: always}
     phase:

@@ -77,8 +77,11 @@ class Edge:
             _epoch(pod) if pod else 0,
             any(_passed(one) for one in pods),
             str((pod or {}).get("spec", {}).get("nodeName") or ""),
-            epoch if self._app.job and found and outcome.ended(found) else 0,
+            epoch if found and self._rests(found, pods) else 0,
         )
+
+    def _rests(self, job: Object, pods: list[Object]) -> bool:
+        return self._app.job and outcome.ended(job) and all(outcome.over(pod) for pod in pods)
 
     def check(self, workload: Workload) -> None:
         """Let the API server judge the pod, in a dry run; a device that never moved an app may have no namespace yet.
@@ -198,11 +201,19 @@ class Edge:
             return False
         return found is not None
 
-    def kill(self, limit: float) -> None:
-        """End a job before its time: nothing starts it again, and nothing of it runs afterwards."""
+    def kill(self) -> None:
+        """End a job before its time: nothing starts it again; ``rest`` waits for what still runs."""
         body = {"metadata": {"annotations": {outcome.KILLED: outcome.now()}}, "spec": {"suspend": True}}
         self._cluster.patch(JOB, self.name, self.namespace, body)
-        # The pods that a Job ends when it is suspended are removed, each with the time that the app has to end.
+
+    def rest(self, limit: float) -> None:
+        """Wait until nothing of a job that has ended runs any more.
+
+        At its deadline, or suspended, a Job counts as ended at once; its pods have the time that the app has to end.
+
+        Raises:
+            KrafError: when one still runs; its node may be away.
+        """
         for pod in self._cluster.list(POD, self.namespace, manifest.selector(self._app)):
             if not outcome.over(pod):
                 name = pod["metadata"]["name"]

@@ -15,6 +15,7 @@ from ..cluster.client import Cluster
 from ..cluster.kinds import MIGRATION, PLACEMENT
 from ..core import names
 from ..manifests.labels import APP, DEVICE, DEVICE_UID, OURS
+from .outcome import Outcome
 
 
 def placements(cluster: Cluster, device: str = "", app: str = "") -> list[dict[str, Any]]:
@@ -58,6 +59,7 @@ def _standby(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, An
 
 def _move(item: Mapping[str, Any]) -> dict[str, Any]:
     spec, status = item["spec"], item.get("status") or {}
+    job = {"job": Outcome.of_stored(status["job"]).as_dict()} if status.get("job") else {}
     return {
         "to": spec["to"],
         "epoch": spec["epoch"],
@@ -65,4 +67,5 @@ def _move(item: Mapping[str, Any]) -> dict[str, Any]:
         "message": status.get("message") or "",
         "finished": status.get("finished") or "",
         "held_seconds": status.get("heldSeconds") or 0.0,
+        **job,
     }

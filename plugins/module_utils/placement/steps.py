@@ -181,7 +181,9 @@ class Steps:
                 before = self.edge.account()
                 if not job.limits.kill:
                     self._refuse_running(before)
-                self.edge.kill(job.limits.wait)
+                self.edge.kill()
+        # Before its data are read: the Job may count as ended while its pod still writes.
+        self.edge.rest(job.limits.wait)
         found = self.edge.account()
         if found is None:
             fix = "Run it again: the job is then made again, and its runs are counted on its volume"

@@ -185,7 +185,8 @@ def test_a_job_that_is_taken_back_runs_no_more_and_is_not_resumed(cluster: Clust
     edge = placed(cluster, app)
     edge.resume()
     play(cluster, app, "Running")
-    edge.kill(LIMIT)
+    edge.kill()
+    edge.rest(LIMIT)
     assert edge.finish(LIMIT)
     edge.resume()
     time.sleep(1)
@@ -193,6 +194,29 @@ def test_a_job_that_is_taken_back_runs_no_more_and_is_not_resumed(cluster: Clust
     found = edge.account()
     assert found is not None
     assert (found.result, found.exit_code) == ("killed", None)
+
+
+def test_a_job_at_its_deadline_has_ended_only_when_its_pod_has(cluster: Cluster, app: App) -> None:
+    edge = placed(cluster, replace(app, deadline_seconds=1))
+    edge.resume()
+    # As one that is on a node: the API server keeps it until its node says that it has ended.
+    (pod,) = until(lambda: pods_of(cluster, app))
+    binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod["metadata"]["name"]}}
+    target = {"target": {"apiVersion": "v1", "kind": "Node", "name": "worker1"}}
+    path = POD.path(f"kraf-{app.device}", pod["metadata"]["name"], "binding")
+    cluster._json("POST", path, {}, {**binding, **target})
+    play(cluster, app, "Running", name=pod["metadata"]["name"])
+    assert edge.finish(LIMIT)
+    assert until(lambda: pods_of(cluster, app)[0]["metadata"].get("deletionTimestamp"))
+    assert edge.look().ended == 0
+    with pytest.raises(WaitTimeout):
+        edge.rest(0.5)
+    cluster.delete(POD, pod["metadata"]["name"], f"kraf-{app.device}", grace=0)
+    edge.rest(LIMIT)
+    assert edge.look().ended == 2
+    found = edge.account()
+    assert found is not None
+    assert (found.result, found.reason, found.exit_code) == ("failed", "DeadlineExceeded", None)
 
 
 def test_a_job_that_is_taken_away_leaves_no_pod(cluster: Cluster, app: App) -> None:

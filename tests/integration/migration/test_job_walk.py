@@ -18,6 +18,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cl
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import CONFIG_MAP, JOB, MIGRATION, POD
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import workload
+from ansible_collections.kraf.edge.plugins.module_utils.placement import inventory
 from ansible_collections.kraf.edge.plugins.module_utils.placement import steps as steps_module
 from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site
 from ansible_collections.kraf.edge.plugins.module_utils.placement.walk import Walk
@@ -217,6 +218,8 @@ def test_a_job_goes_there_runs_once_and_comes_back_with_its_exit_code(played: Pl
     assert (back["job"]["result"], back["job"]["runs"]) == ("succeeded", 1)
     assert migration(played, 3)["job"]["exitCode"] == 0
     assert migration(played, 3)["result"] == "Done"
+    (row,) = inventory.placements(played.cluster, played.app.device)
+    assert [(one["epoch"], (one.get("job") or {}).get("exit_code")) for one in row["migrations"]] == [(3, 0), (2, None)]
     assert played.pods() == []
     assert played.cluster.get(JOB, "app-train", played.namespace) is None
     again = move(played, "device")

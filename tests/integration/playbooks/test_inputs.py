@@ -54,7 +54,7 @@ def site(tmp_path: Path) -> Path:
     (tmp_path / "hosts").write_text(SITE)
     with open_catalog(str(tmp_path / "catalog.sqlite"), write=True) as catalog:
         catalog.put_devices([Device("pi1")])
-        catalog.put_apps([App("pi1", "web")])
+        catalog.put_apps([App("pi1", "train", kind="job", container="train"), App("pi1", "web", container="web")])
     (tmp_path / "empty.sqlite").touch()
     return tmp_path
 
@@ -95,6 +95,8 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("job", {"kraf_apps": ""}, "kraf_apps names jobs as DEVICE/APP"),
     ("job", {"kraf_apps": "pi1/x", "kraf_to": "edge"}, "kraf_to is not for this playbook"),
     ("job", {"kraf_apps": "pi1/web"}, "pi1/web is a service"),
+    ("job", {"kraf_apps": "pi1/train", "kraf_job_timeout": "1h"}, "a number of seconds"),
+    ("job", {"kraf_apps": "pi1/train", "kraf_kubeconfig": "/nowhere"}, "/nowhere"),
     ("migrate", {"kraf_apps": "pi9/x", "kraf_to": "edge"}, "pi9 is not in the inventory's group kraf_devices"),
     ("migrate", {"kraf_apps": "pi1/x", "kraf_to": "edge"}, "The catalog has no app pi1/x"),
     ("image_build", {"kraf_app": "pi1/x", "kraf_image_folder": ""}, "kraf_image_folder is a folder of the controller"),
