@@ -38,6 +38,8 @@ class ActionModule(AppsAction):
         "to": {"type": "str", "required": True, "choices": ["edge", "device"]},
         "drain_seconds": {"type": "float", "default": 1.0},
         "deadman_seconds": {"type": "int", "default": 120},
+        "job_timeout": {"type": "float", "default": 3600.0},
+        "job_kill": {"type": "bool", "default": False},
         "device_lost": {"type": "str", "choices": ["", "accept"], "default": ""},
         "edge_lost": {"type": "str", "choices": ["", "accept"], "default": ""},
     }

@@ -169,7 +169,14 @@ def _own(host: str, name: str) -> str:
 
 def limits(options: Mapping[str, Any]) -> Limits:
     """How long each part may take, and how large a new volume is."""
-    named = {"drain": "drain_seconds", "deadman": "deadman_seconds", "pause": "pause_seconds", "keep": "keep_seconds"}
+    named = {
+        "drain": "drain_seconds",
+        "deadman": "deadman_seconds",
+        "pause": "pause_seconds",
+        "keep": "keep_seconds",
+        "job": "job_timeout",
+        "kill": "job_kill",
+    }
     more = {name: options[option] for name, option in named.items() if option in options}
     return Limits(
         lock=options["lock_timeout"],
