@@ -84,11 +84,11 @@ class Jobs(Checks):
 
         self.make("bad", f"{RUNS}echo no good >&2; exit 7")
         self.lab_rc = self.play("bad")
-        self.ended("bad", 2, f"{DEVICE}/{NAME} failed (BackoffLimitExceeded): exit code 7 ", ONCE)
+        self.ended("bad", 2, f"{DEVICE}/{NAME} failed (Error): exit code 7 ", ONCE)
 
         self.make("late", f"{RUNS}sleep 600", deadline=5)
         self.lab_rc = self.play("late")
-        self.ended("late", 2, f"{DEVICE}/{NAME} failed (DeadlineExceeded): no exit code ", ONCE)
+        self.ended("late", 2, f"{DEVICE}/{NAME} failed (DeadlineExceeded): ", ONCE)
 
         self.make("slow", f"{RUNS}sleep 25")
         rc = self.play("slow-first", kraf_job_timeout="1")

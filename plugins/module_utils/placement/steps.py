@@ -349,7 +349,10 @@ class Steps:
     def copy(self) -> None:
         """Until the device has copied and compared; on the way back, once the edge has stopped."""
         if self.job.to == DEVICE and self.mover is not None:
-            self.mover.stopped(self.job.tree)
+            if self.job.app.data:
+                self.mover.stopped(self.job.tree)
+            else:
+                self.mover.say("stopped", "{}")
         self._await("verified", limit=self.job.limits.copy)
 
     def commit(self) -> None:
