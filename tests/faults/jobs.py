@@ -71,8 +71,8 @@ class Jobs(Checks):
         jobs = f"{KUBECTL} -n kraf-{DEVICE} get job,pod -l kraf.io/app={NAME} -o name"
         self.check(f"{log}: nothing is left at the edge", access.ssh(CONTROL, jobs).strip(), "")
 
-    def run(self) -> None:
-        """All of them, one after the other."""
+    def ends(self) -> None:
+        """Those that end by themselves."""
         self.make("good", f"{RUNS}echo well done")
         self.lab_rc = self.play("good")
         self.ended("good", 0, f"{DEVICE}/{NAME} succeeded: exit code 0 ", ONCE)
@@ -97,13 +97,15 @@ class Jobs(Checks):
         self.lab_rc = self.play("slow")
         self.ended("slow", 0, f"{DEVICE}/{NAME} succeeded: exit code 0 ", ONCE)
 
+    def taken_back(self) -> None:
+        """One that is ended before its time, and those whose play is killed."""
         self.make("ended", f"{RUNS}sleep 600")
         move = {"kraf_apps": [f"{DEVICE}/{NAME}"]}
         self.check(
             "ended: it is at the edge", self.lab.play("kraf.edge.migrate", "ended-to", **move, kraf_to="edge"), 0
         )
         self.lab_rc = self.lab.play(
-            "kraf.edge.migrate", "ended", **move, kraf_to="device", kraf_accept="unfinished job"
+            "kraf.edge.migrate", "ended", **move, kraf_to="device", kraf_job_timeout="1", kraf_job_kill="true"
         )
         self.ended("ended", 0, f"{DEVICE}/{NAME} killed", ONCE)
 
@@ -115,6 +117,9 @@ class Jobs(Checks):
             self.ended(log, 0, f"{DEVICE}/{NAME} succeeded: exit code 0 ", ONCE)
 
 
+PARTS = {"ends": Jobs.ends, "taken-back": Jobs.taken_back}
+
+
 def _named(given: dict[str, str]) -> dict[str, str]:
     return {f"job_{key}": value for key, value in given.items()}
 
@@ -122,7 +127,8 @@ def _named(given: dict[str, str]) -> dict[str, str]:
 def main() -> int:
     """Run it; the exit status is 1 when something was wrong."""
     jobs = Jobs(Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "jobs"))
-    jobs.run()
+    for part in sys.argv[1:] or PARTS:
+        PARTS[part](jobs)
     for one in jobs.wrong:
         say(f"WRONG: {one}")
     say(f"{len(jobs.wrong)} complaints; outputs in {jobs.lab.logs}")
