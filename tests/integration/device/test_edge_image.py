@@ -97,7 +97,7 @@ def image_of(engine: Engine, folder: Path, name: str, size: int = 1024) -> str:
 
 def there(served: Served, reference: str) -> dict[str, str]:
     """Digest of the image by architecture under an index; nothing for what is none."""
-    repository, _, digest = reference.partition("/")[2].partition("@")
+    repository, _at, digest = reference.partition("/")[2].partition("@")
     found = served.client.manifest(repository, digest)
     assert found is not None
     return {one["platform"]["architecture"]: one["digest"] for one in found.parsed.get("manifests") or []}

@@ -69,7 +69,7 @@ def test_img_01_a_host_adds_its_own_architecture_to_what_others_have_built(
     assert (pulled["changed"], pulled["digest"]) == (True, made["digest"])
     assert not call(name=name)["changed"]
     proof = {"name": f"{served.address}/kraf/proof:worker1", "state": "pushed", "source": name}
-    assert [call(**proof)["changed"] for _ in range(2)] == [True, False]
+    assert [call(**proof)["changed"] for _run in range(2)] == [True, False]
 
 
 def test_img_01_the_first_architecture_needs_no_index(call: Callable[..., dict[str, Any]], served: Served) -> None:

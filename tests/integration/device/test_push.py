@@ -61,7 +61,7 @@ def test_a_second_push_sends_nothing(engine: Engine, served: Served, tmp_path: P
     assert (second["pushed_bytes"], second["pushed_layers"]) == (0, {"sent": 0, "there": 1})
     assert second["reference"] == first["reference"]
     assert len(served.asked("PATCH")) == before
-    repository, _, digest = str(first["reference"]).partition("/")[2].partition("@")
+    repository, _at, digest = str(first["reference"]).partition("/")[2].partition("@")
     found = served.client.manifest(repository, digest)
     assert found is not None
     assert found.digest == digest

@@ -281,9 +281,9 @@ def gate(folder: Path, epoch: int, most: int) -> int:
 def test_the_gate_lets_a_job_begin_as_often_as_it_may_and_not_once_more(tmp_path: Path) -> None:
     (tmp_path / ".kraf").mkdir()
     (tmp_path / ".kraf/epoch").write_text("4 9\n")
-    assert [gate(tmp_path, 4, 2) for _ in range(4)] == [0, 0, 3, 3]
+    assert [gate(tmp_path, 4, 2) for _run in range(4)] == [0, 0, 3, 3]
     (tmp_path / ".kraf/epoch").write_text("6 11\n")
-    assert [gate(tmp_path, 6, 1) for _ in range(2)] == [0, 3]
+    assert [gate(tmp_path, 6, 1) for _run in range(2)] == [0, 3]
 
 
 def test_the_gate_of_a_job_stays_shut_for_another_epoch(tmp_path: Path) -> None:
