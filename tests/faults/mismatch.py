@@ -92,6 +92,15 @@ class Stories(Checks):
             "namespace deleted", f"there is no Placement; the device says owner device, epoch {epoch + 1}, idle"
         )
         access.ssh(DEVICE, f"rm {RECORD}")
+        # The volume's file outlives the namespace, and with it the number of the last run.
+        rc = self.lab.move(LEDGER, "edge", "outrun")
+        said = "of a Placement that was deleted" in self.lab.output("outrun")
+        side = self.lab.look(LEDGER)
+        self.check(
+            "an old volume is found before clients wait",
+            (rc, said, side.running, side.forward),
+            (2, True, True, "device"),
+        )
         self.check("once the device's file is corrected, it moves", self.lab.move(LEDGER, "edge", "corrected"), 0)
         self.check("and back", self.lab.move(LEDGER, "device", "corrected-back"), 0)
         self.check("its data are what they were", numbers(self.lab.log_of(LEDGER)), log)

@@ -165,6 +165,12 @@ class MoverPod:
         script = f"set -eu\n(\n{MARK})\nshift 2\n{_TALK}"
         self._run("sh", "-c", script, "mark", str(epoch), str(self.mover.run), put, "", "0")
 
+    def marked(self) -> int:
+        """Number of the run that wrote the volume's marker; 0 when there is none."""
+        _rc, found = self._run("sh", "-c", f"cat {ROOT}/.kraf/epoch 2>/dev/null || true")
+        words = found.split()
+        return int(words[1]) if len(words) == 2 and words[1].isdigit() else 0
+
     def bytes_of(self, tree: int) -> int:
         """Bytes that a tree takes."""
         _rc, found = self._run("sh", "-c", f"du -s -B1 {ROOT}/$1 | cut -f1", "du", str(tree))

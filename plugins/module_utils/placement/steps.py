@@ -238,8 +238,26 @@ class Steps:
         else:
             self.start_mover(self.edge.scheduled(epoch, job.limits.wait), job.image)
             self.edge.gated(epoch, job.limits.wait)
+        self._outrun()
         job.data_bytes = sum(int(one["bytes"]) for one in (job.found.get("data") or {}).values())
         self._begin("move_to_edge")
+
+    def _outrun(self) -> None:
+        """A first Placement counts its runs anew, but the volume may be of one that was deleted.
+
+        Raises:
+            KrafError: before anything is held, when the volume's marker would refuse this run; not the next one.
+        """
+        job = self.job
+        if self.mover is None or not job.app.data or job.placed.epoch > 1:
+            return
+        before = self.mover.marked()
+        if before > job.run:
+            job.placement = self.records.stamp(job.placed, before, job.holder)
+            why = f"its marker is of run {before}, of a Placement that was deleted; this is run {job.run}"
+            raise KrafError(
+                f"volume of app {job.app.key}", None, why, "Run it again: the next run counts on from there"
+            )
 
     def prepare_device(self) -> None:
         """The same on the way back."""
@@ -427,6 +445,7 @@ class Steps:
         workload = self.workload(job.epoch + 1, job.new_tree)
         node = "" if job.app.data else str(job.placed.standby.get("node") or "")
         self.start_mover(node, workload.image, nodes(workload))
+        self._outrun()
         job.data_bytes = sum(int(one["bytes"]) for one in (job.found.get("data") or {}).values())
         self._begin("keep_ready")
 
