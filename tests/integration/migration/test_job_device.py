@@ -17,6 +17,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
     docker,
     forward_store,
     handover,
+    library,
     placement,
     units,
 )
@@ -81,7 +82,7 @@ def device(
 ) -> Iterator[Device]:
     monkeypatch.setattr(placement, "ROOT", tmp_path / "lib")
     monkeypatch.setattr(forward_store, "ETC", tmp_path / "etc")
-    monkeypatch.setattr(deadman, "LIBRARY", tmp_path / "library")
+    monkeypatch.setattr(library, "FOLDER", tmp_path / "library")
     monkeypatch.setattr(units, "UNITS", tmp_path / "units")
     monkeypatch.setattr(units, "properties", lambda name, *wanted: dict.fromkeys(wanted, "no"))
     for verb in ("restart", "stop"):

@@ -57,7 +57,7 @@ class Played:
             found = container(running=self.running, restart_policy="no", ports=[], mounts=[], data={})
             return {"record": self.record, "forward": None, "container": found, "missing": []}
         if step == "push":
-            return {"reference": DIGEST}
+            return {"reference": DIGEST, "pushed_bytes": 0, "pushed_layers": {"sent": 0, "there": 1}}
         assert options["job"]
         before = self.record or {"owner": "device", "epoch": 1, "phase": "idle", "to": "device", "job": True}
         self.record = {**before, "fence": options["fence"]}
