@@ -69,7 +69,7 @@ def program() -> bytes:
 def registered() -> Iterator[None]:
     """The emulator at work on this machine, for containers of an engine that runs here; gone afterwards."""
     at, name = FOLDER / "binfmt_misc", "kraf-test-arm64"
-    at.mkdir(exist_ok=True)
+    at.mkdir(parents=True, exist_ok=True)
     run(["mount", "-t", "binfmt_misc", "none", at])
     try:
         if (at / name).exists():

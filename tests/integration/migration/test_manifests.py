@@ -102,7 +102,7 @@ def test_whatever_the_catalog_takes_kubernetes_takes(
     accepted(server, [workload.fence(app, UID, epoch, 7)])
     one = mover.Mover(DEVICE, UID, app.name, epoch, 7, EDGE, "token", DIGEST, "worker1", bool(app.data))
     accepted(server, mover.objects(one))
-    accepted(server, mover.objects(replace(one, node="", architecture="arm64")))
+    accepted(server, mover.objects(replace(one, node="", fits=workload.nodes(wanted))))
 
 
 APP = App(
