@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker
-from tests.integration import apiserver, packages
+from tests.integration import apiserver, emulator, packages
 from tests.integration.apiserver import ApiServer
 from tests.integration.device import engine as engines
 from tests.integration.device.engine import Engine
@@ -23,6 +23,8 @@ from tests.integration.device.engine import Engine
 def distribution() -> None:
     """The programs that tests run."""
     packages.install()
+    # Before a test is in a network of its own.
+    emulator.interpreter()
 
 
 @pytest.fixture(scope="session")
