@@ -33,7 +33,9 @@ PLAY = """
 
 @pytest.fixture
 def node(cluster: Cluster, api: ApiServer) -> Any:
-    """A node that is ready."""
+    """A node that is ready, and the only one: the role waits for all of them."""
+    for other in cluster.list(NODE):
+        cluster.delete(NODE, other["metadata"]["name"])
     cluster.apply(
         {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NAME}, "spec": {"podCIDR": "10.244.1.0/24"}}
     )
@@ -58,7 +60,7 @@ def verified(api: ApiServer, folder: Path, emulates: list[str]) -> str:
         "__kubernetes_control": "one",
         "__kubernetes_environment": {"KUBECONFIG": str(api.kubeconfig), "PATH": f"{folder}:{os.environ['PATH']}"},
         "__kubernetes_cache": str(folder / "cache"),
-        "kubernetes_wait": 1,
+        "kubernetes_wait": 30,
         "ansible_python_interpreter": sys.executable,
     }
     argv = [
