@@ -75,13 +75,7 @@ def ask(what: str, **more: Any) -> dict[str, Any] | None:
             connection.settimeout(10.0)
             connection.connect(str(haproxy.RUN / udp_forwarder.SOCKET))
             connection.sendall(json.dumps({"do": what, **more}).encode() + b"\n")
-            answer = b""
-            while not answer.endswith(b"\n"):
-                part = connection.recv(65536)
-                if not part:
-                    break
-                answer += part
-        return dict(json.loads(answer))
+            return dict(json.loads(udp_forwarder.line(connection)))
     except (OSError, ValueError):
         return None
 

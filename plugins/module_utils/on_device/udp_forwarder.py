@@ -365,7 +365,7 @@ class Forwarder:
             connection, _address = self._control.accept()
             with connection:
                 connection.settimeout(2.0)
-                asked = json.loads(_line(connection))
+                asked = json.loads(line(connection))
                 connection.sendall(json.dumps(self._do(asked)).encode() + b"\n")
 
     def _do(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -381,7 +381,8 @@ class Forwarder:
         return {"error": error, "cut": cut, "forwards": states}
 
 
-def _line(connection: socket.socket) -> bytes:
+def line(connection: socket.socket) -> bytes:
+    """A line, or what came of it before the other side ended."""
     found = b""
     while not found.endswith(b"\n"):
         part = connection.recv(65536)

@@ -7,15 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any
 
-from ..catalog.records import TIME
 from ..cluster.client import Cluster
 from ..cluster.kinds import MIGRATION, PLACEMENT
 from ..core import names
 from ..manifests.labels import APP, DEVICE, DEVICE_UID, OURS
 from .outcome import Outcome
+from .records import expired
 
 
 def placements(cluster: Cluster, device: str = "", app: str = "") -> list[dict[str, Any]]:
@@ -54,7 +53,7 @@ def _standby(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, An
     known = status.get("standby") or {}
     if not known or known.get("epoch") != spec["epoch"]:
         return {}
-    return {**known, "expired": datetime.now(timezone.utc).strftime(TIME) > str(known.get("expires") or "")}
+    return {**known, "expired": expired(known)}
 
 
 def _move(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -145,6 +145,7 @@ class Job:
         diverged: what a device wrote after the edge had taken over, by the data directory's name.
         was_ready: whether the edge was kept ready when the run began.
         removed: what was abandoned.
+        copy_age: seconds since the copy was verified that the app goes on from, where a side is lost.
         outcome: of a job, how it has ended.
         data_bytes: that the app's data take on the owner's side; ``copied`` were sent before and while clients wait.
         pushed_bytes: of layers that the device sent to the image registry, ``pushed_layers`` how many of them.
@@ -181,6 +182,7 @@ class Job:
     diverged: dict[str, list[str]] = field(default_factory=dict)
     was_ready: bool = False
     removed: list[str] = field(default_factory=list)
+    copy_age: float | None = None
 
     @property
     def placed(self) -> Placement:

@@ -24,7 +24,8 @@ from ..manifests.workload import Workload
 from ..migration import table
 from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE
-from .records import DONE, FAILED
+from .job import Job
+from .records import DONE, FAILED, expired
 from .walk import Walk
 
 FIX = "Run the playbook kraf.edge.standby for it while its device answers"
@@ -39,9 +40,8 @@ def age(placed: Mapping[str, Any], now: datetime | None = None) -> float:
 class LostDevice(Walk):
     """One app of a device that is lost, to the edge. No step calls the device."""
 
-    def __init__(self, job: Any, say: Callable[[str], None]) -> None:
+    def __init__(self, job: Job, say: Callable[[str], None]) -> None:
         super().__init__(job, say)
-        self._age: float | None = None
         self.steps.perform = {**self.steps.perform, **self._own()}
 
     def _own(self) -> Mapping[Step, Callable[[], None]]:
@@ -78,12 +78,8 @@ class LostDevice(Walk):
         if check_mode:
             steps = (*table.OPENING, *table.device_lost(job.placed.owner, job.app.overlap))
             return self._report(changed=True, plan=table.describe(steps))
-        self._lock()
-        try:
+        with self._locked():
             return self._take_over()
-        finally:
-            with contextlib.suppress(KrafError):  # it lapses by itself
-                self.lease.release()
 
     def _look(self) -> None:
         job = self.job
@@ -107,9 +103,9 @@ class LostDevice(Walk):
             raise KrafError(f"app {job.app.key}", None, "the edge is not kept ready for it", FIX)
         if job.app.data and not job.tree:
             raise KrafError(f"data of app {job.app.key}", None, "there is no copy of them at the edge", FIX)
-        self._age = age(known)
-        late = " and is past its time" if datetime.now(timezone.utc).strftime(TIME) > str(known["expires"]) else ""
-        self._say(f"the copy at the edge was verified {self._age:.0f} s ago ({known['verified']}){late}")
+        job.copy_age = age(known)
+        late = " and is past its time" if expired(known) else ""
+        self._say(f"the copy at the edge was verified {job.copy_age:.0f} s ago ({known['verified']}){late}")
 
     def _lock(self) -> None:
         job = self.job
@@ -133,7 +129,7 @@ class LostDevice(Walk):
                 self.records.note(job.epoch + 1, result=FAILED, message=str(error))
             raise
         if owner == DEVICE:
-            said = f"the device was declared lost; the edge went on from a copy verified {self._age:.0f} s before"
+            said = f"the device was declared lost; the edge went on from a copy verified {job.copy_age:.0f} s before"
             self.records.note(job.placed.epoch, result=DONE, image=job.image, message=said)
         return self._report(changed=True)
 
@@ -173,17 +169,15 @@ class LostDevice(Walk):
     def _report(self, changed: bool, plan: list[dict[str, object]] | None = None) -> dict[str, Any]:
         job = self.job
         ports = [f"{self.edge.name}.{self.edge.namespace}.svc:{port.port}" for port in job.app.ports]
-        report = {**super()._report(changed, plan), "address": ", ".join(ports)}
-        return {**report, "copy_age_seconds": self._age} if self._age is not None else report
+        return {**super()._report(changed, plan), "address": ", ".join(ports)}
 
 
 class LostEdge(Walk):
     """One app of an edge that is lost, to its device. Without an API server the device alone decides, and the Placement
     learns of it when the edge is back (``Walk``, first step)."""
 
-    def __init__(self, job: Any, say: Callable[[str], None]) -> None:
+    def __init__(self, job: Job, say: Callable[[str], None]) -> None:
         super().__init__(job, say)
-        self._age: float | None = None
         own: Mapping[Step, Callable[[], None]] = {
             table.EDGE_LOST_STOP: self.edge.stop,
             table.EDGE_LOST_START: self._start,
@@ -223,14 +217,10 @@ class LostEdge(Walk):
                 with self._timed(step):
                     self.steps.perform[step]()
             return self._report(changed=True)
-        self._lock()
-        try:
+        with self._locked():
             self._walk(plan)
             said = "the edge was declared lost; the device went on from its own copy"
             self.records.note(job.epoch + 1, result=DONE, message=said)
-        finally:
-            with contextlib.suppress(KrafError):  # it lapses by itself
-                self.lease.release()
         return self._report(changed=True)
 
     def _lock(self) -> None:
@@ -249,11 +239,10 @@ class LostEdge(Walk):
 
     def _start(self) -> None:
         result = self.job.on_device("take_over")
-        self._age = result.get("copy_age_seconds")
+        self.job.copy_age = result.get("copy_age_seconds")
         self.job.look = {**self.job.look, "record": result["record"]}
 
     def _report(self, changed: bool, plan: list[dict[str, object]] | None = None) -> dict[str, Any]:
         record = self.job.look.get("record") or {}
         owner, epoch = str(record.get("owner", DEVICE)), int(record.get("epoch", 1))
-        report = {**super()._report(changed, plan), "owner": owner, "epoch": epoch}
-        return {**report, "copy_age_seconds": self._age} if self._age is not None else report
+        return {**super()._report(changed, plan), "owner": owner, "epoch": epoch}

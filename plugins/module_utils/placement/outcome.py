@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from ..catalog.records import TIME
 from ..core.coerce import printable
 from ..manifests.workload import GATE
 
@@ -25,7 +26,6 @@ MOST = 16000
 """Characters of the log's end that a Migration holds (its CRD's maxLength)."""
 
 RUNNING, SUCCEEDED, FAILED, ENDED = "running", "succeeded", "failed", "killed"
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ class Outcome:
 
 def now() -> str:
     """This moment, as Kubernetes writes times."""
-    return datetime.now(timezone.utc).strftime(_TIME)
+    return datetime.now(timezone.utc).strftime(TIME)
 
 
 def _parsed(text: str) -> datetime:
-    return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)
+    return datetime.strptime(text, TIME).replace(tzinfo=timezone.utc)
 
 
 def made(pod: Mapping[str, Any]) -> tuple[str, int]:

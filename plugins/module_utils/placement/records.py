@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from ..catalog.records import TIME
 from ..cluster.client import Cluster
 from ..cluster.errors import AlreadyExists, Conflict
 from ..cluster.kinds import MIGRATION, PLACEMENT
@@ -169,6 +170,11 @@ class Records:
         self._cluster.patch(MIGRATION, name, self.namespace, {"status": status})
 
 
+def expired(standby: Mapping[str, Any]) -> bool:
+    """Whether what the edge is kept ready with counts as too old."""
+    return _now() > str(standby.get("expires") or "")
+
+
 def _placement(found: Mapping[str, Any]) -> Placement:
     spec, status = found["spec"], found.get("status") or {}
     return Placement(
@@ -184,4 +190,4 @@ def _placement(found: Mapping[str, Any]) -> Placement:
 
 
 def _now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(timezone.utc).strftime(TIME)

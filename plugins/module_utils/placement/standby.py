@@ -41,12 +41,8 @@ class Standby(Walk):
             plan = (*table.OPENING, *self._settling(state), *table.standby())
             return self._report(changed=True, plan=table.describe(plan))
         namespaces.ensure(job.cluster, job.device.name, job.device.uid, False)
-        self._lock()
-        try:
+        with self._locked():
             return self._keep()
-        finally:
-            with contextlib.suppress(KrafError):  # it lapses by itself
-                self.lease.release()
 
     def _keep(self) -> dict[str, Any]:
         job = self.job
@@ -92,13 +88,9 @@ class Abandon(Walk):
             settling = self._settling(state)
             plan = table.describe((*table.OPENING, *settling, *table.abandon()))
             return self._report(changed=bool(job.placed.standby or settling), plan=plan)
-        self._lock()
-        try:
+        with self._locked():
             changed = self._settle_first()
             if changed:
                 job.placement = self.records.stamp(job.placed, job.run, job.holder)
             self._walk(table.abandon())
-        finally:
-            with contextlib.suppress(KrafError):
-                self.lease.release()
         return self._report(changed=changed or bool(job.removed))

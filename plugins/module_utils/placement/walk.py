@@ -63,12 +63,8 @@ class Walk:
         if check_mode:
             return self._report(changed=True, plan=table.describe(self._plan(state)))
         namespaces.ensure(job.cluster, job.device.name, job.device.uid, False)
-        self._lock()
-        try:
+        with self._locked():
             return self._move()
-        finally:
-            with contextlib.suppress(KrafError):  # it lapses by itself
-                self.lease.release()
 
     def _plan(self, state: World) -> tuple[Step, ...]:
         settling = self._settling(state)
@@ -101,6 +97,16 @@ class Walk:
     def _world(self) -> World:
         job = self.job
         return reading.world(job.placement, job.seen, job.look, job.app)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the app's Lease while the body runs."""
+        self._lock()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(KrafError):  # it lapses by itself
+                self.lease.release()
 
     def _lock(self) -> None:
         job = self.job
@@ -243,6 +249,8 @@ class Walk:
             "diverged": job.diverged,
             "removed": job.removed,
         }
+        if job.copy_age is not None:
+            report["copy_age_seconds"] = job.copy_age
         if plan is not None:
             report["plan"] = plan
         elif job.app.job and job.placed.owner == DEVICE:
