@@ -16,11 +16,9 @@ import time
 from pathlib import Path
 
 from tests.demo import access
-from tests.lab import images, steps
 
-from .lab import CONTROL, DEVICE, FOLDER, Lab, command
+from .lab import CONTROL, DEVICE, Lab, published
 from .lost import KUBECTL, Checks
-from .run import say
 
 NAME, PORT = "echoes", 8053
 PLAY = Path(__file__).parent / "datagrams.yml"
@@ -79,10 +77,7 @@ class Client:
 def main() -> int:
     """Run it; the exit status is 1 when something was wrong."""
     lab, checks = Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "datagrams"), Checks()
-    name, registry = f"docker.io/kraf/ledger:{steps.digest(FOLDER)}", access.registry_ref("").rstrip("/")
-    if not images.image_served(registry, name):
-        command("publish", name, str(FOLDER))
-    given = {"device": DEVICE, "app": NAME, "image": f"{registry}/{name}", "port": str(PORT), "script": SCRIPT}
+    given = {"device": DEVICE, "app": NAME, "image": published(), "port": str(PORT), "script": SCRIPT}
     made = lab.play(str(PLAY), "make", **{f"datagrams_{key}": value for key, value in given.items()})
     checks.check("it runs on its device", made, 0)
     adopted = lab.play("kraf.edge.adopt", "adopt", kraf_device=DEVICE, kraf_container=NAME)
@@ -105,10 +100,7 @@ def main() -> int:
             with Client(lab.address) as client:
                 time.sleep(3)
             checks.check("after a reboot of the device clients find it at the edge", len(client.back), client.sent)
-    for one in checks.wrong:
-        say(f"WRONG: {one[:400]}")
-    say(f"{len(checks.wrong)} complaints; outputs in {lab.logs}")
-    return 1 if checks.wrong else 0
+    return checks.end(lab.logs)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,10 @@ import sys
 from pathlib import Path
 
 from tests.demo import access
-from tests.lab import images, steps
+from tests.lab import images
 
-from .lab import CONTROL, DEVICE, FOLDER, Lab, command
+from .lab import CONTROL, DEVICE, Lab, published
 from .lost import KUBECTL, Checks
-from .run import say
 
 NAME = "sums"
 PLAY = Path(__file__).parent / "job.yml"
@@ -45,11 +44,7 @@ class Jobs(Checks):
 
     def make(self, log: str, script: str, retries: int = 0, deadline: int = 0) -> None:
         """A job on its device."""
-        name = f"docker.io/kraf/ledger:{steps.digest(FOLDER)}"
-        registry = access.registry_ref("").rstrip("/")
-        if not images.image_served(registry, name):
-            command("publish", name, str(FOLDER))
-        given = {"device": DEVICE, "app": NAME, "image": f"{registry}/{name}", "architecture": images.architecture()}
+        given = {"device": DEVICE, "app": NAME, "image": published(), "architecture": images.architecture()}
         given |= {"script": script, "retries": str(retries), "deadline": str(deadline)}
         self.check(f"{log}: it is made", self.lab.play(str(PLAY), f"{log}-make", **_named(given)), 0)
 
@@ -129,10 +124,7 @@ def main() -> int:
     jobs = Jobs(Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "jobs"))
     for part in sys.argv[1:] or PARTS:
         PARTS[part](jobs)
-    for one in jobs.wrong:
-        say(f"WRONG: {one}")
-    say(f"{len(jobs.wrong)} complaints; outputs in {jobs.lab.logs}")
-    return 1 if jobs.wrong else 0
+    return jobs.end(jobs.lab.logs)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,15 @@ def command(*words: str) -> str:
     return subprocess.run(argv, cwd=access.ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
 
 
+def published() -> str:
+    """The apps' image, served by the lab's mirror; its reference."""
+    name = f"docker.io/kraf/ledger:{steps.digest(FOLDER)}"
+    registry = access.registry_ref("").rstrip("/")
+    if not images.image_served(registry, name):
+        command("publish", name, str(FOLDER))
+    return f"{registry}/{name}"
+
+
 def _sleeps(play: subprocess.Popen[bytes]) -> bool:
     """Wait until a play sleeps; False when it ended instead."""
     end = time.monotonic() + LIMIT
@@ -188,10 +197,7 @@ class Lab:
 
     def deploy(self, app: App) -> None:
         """Run the app on its device, register it, put its forward in front of it."""
-        name = f"docker.io/kraf/ledger:{steps.digest(FOLDER)}"
-        registry = access.registry_ref("").rstrip("/")
-        if not images.image_served(registry, name):
-            command("publish", name, str(FOLDER))
+        image = published()
         rc = self.play(
             str(PLAY),
             f"deploy-{app.name}",
@@ -199,7 +205,7 @@ class Lab:
             demo_app=app.name,
             demo_port=app.port,
             demo_inside=INSIDE,
-            demo_image=f"{registry}/{name}",
+            demo_image=image,
             demo_architecture=images.architecture(),
             demo_data=list(app.data),
             demo_overlap=app.overlap,

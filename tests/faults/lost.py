@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.demo import access
 
@@ -64,6 +65,13 @@ class Checks:
         say(f"{'ok' if found == right else 'WRONG':<6}{what}")
         if found != right:
             self.wrong.append(f"{what}: {found!r}, not {right!r}")
+
+    def end(self, logs: Path) -> int:
+        """Tell what was wrong, and where the plays' outputs lie; the exit status, 1 when anything was."""
+        for one in self.wrong:
+            say(f"WRONG: {one[:1000]}")
+        say(f"{len(self.wrong)} complaints; outputs in {logs}")
+        return 1 if self.wrong else 0
 
 
 class Loss(Checks):
@@ -273,10 +281,7 @@ def main() -> int:
     for part in chosen:
         say(f"== {part}")
         PARTS[part](loss)
-    for one in loss.wrong:
-        say(f"WRONG: {one}")
-    say(f"{len(loss.wrong)} complaints; outputs in {loss.lab.logs}")
-    return 1 if loss.wrong else 0
+    return loss.end(loss.lab.logs)
 
 
 if __name__ == "__main__":

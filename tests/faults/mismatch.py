@@ -17,7 +17,7 @@ from tests.demo import access
 
 from .lab import CONTROL, DEVICE, Lab
 from .lost import KUBECTL, Checks, numbers
-from .run import LEDGER, say
+from .run import LEDGER
 
 NAME = LEDGER.name
 NAMESPACE = f"kraf-{DEVICE}"
@@ -117,10 +117,7 @@ def main() -> int:
     """Run it; the exit status is 1 when something was wrong."""
     stories = Stories(Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "mismatch"))
     stories.run()
-    for one in stories.wrong:
-        say(f"WRONG: {one}")
-    say(f"{len(stories.wrong)} complaints; outputs in {stories.lab.logs}")
-    return 1 if stories.wrong else 0
+    return stories.end(stories.lab.logs)
 
 
 if __name__ == "__main__":

@@ -101,8 +101,8 @@ class Walk:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the app's Lease while the body runs."""
-        self._lock()
         try:
+            self._lock()
             yield
         finally:
             with contextlib.suppress(KrafError):  # it lapses by itself

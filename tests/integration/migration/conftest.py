@@ -7,10 +7,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import connect
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import CRD
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.rollout import is_rolled_out
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import door, placement, tree, units
+from tests.integration.apiserver import ApiServer
 
 from . import movers
+
+FILES = Path(__file__).parents[3] / "roles/crds/files"
+
+
+@pytest.fixture(scope="module")
+def kinds(api: ApiServer) -> None:
+    """The API server knows the collection's own resources."""
+    server = connect(api.params())
+    for path in sorted(FILES.glob("*.yaml")):
+        definition = yaml.safe_load(path.read_text())
+        server.apply(definition)
+        server.wait(CRD, definition["metadata"]["name"], "", is_rolled_out, 30)
 
 
 @pytest.fixture

@@ -10,32 +10,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Device, Port
-from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
-from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import CRD, DEPLOYMENT, SECRET
-from ansible_collections.kraf.edge.plugins.module_utils.cluster.rollout import is_rolled_out
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import DEPLOYMENT, SECRET
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import namespace, standby
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Process, Workload
 from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site
 from ansible_collections.kraf.edge.plugins.module_utils.placement.lost import LostDevice, LostEdge
 from ansible_collections.kraf.edge.plugins.module_utils.placement.records import Placement, Records
-from tests.integration.apiserver import ApiServer
 
-from .test_records import FILES, STANDBY, UID
+from .test_records import STANDBY, UID
 
 SITE = Site(("192.0.2.1:8843",), "registry.example:5000/kraf/edge:1", "registry.example:5000", ("amd64",))
-
-
-@pytest.fixture(scope="module")
-def kinds(api: ApiServer) -> None:
-    server = connect(api.params())
-    for path in sorted(FILES.glob("*.yaml")):
-        definition = yaml.safe_load(path.read_text())
-        server.apply(definition)
-        server.wait(CRD, definition["metadata"]["name"], "", is_rolled_out, 30)
 
 
 class Case:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.errors import Invalid
-from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import CRD, MIGRATION, PLACEMENT
-from ansible_collections.kraf.edge.plugins.module_utils.cluster.rollout import is_rolled_out
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import MIGRATION, PLACEMENT
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import namespace
 from ansible_collections.kraf.edge.plugins.module_utils.placement import inventory
 from ansible_collections.kraf.edge.plugins.module_utils.placement.records import DONE, Records
-from tests.integration.apiserver import ApiServer
 
 UID = "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11"
 STANDBY = {
@@ -27,16 +23,6 @@ STANDBY = {
     "verified": "2026-01-01T00:00:00Z",
     "expires": "2999-01-01T00:00:00Z",
 }
-FILES = Path(__file__).parents[3] / "roles/crds/files"
-
-
-@pytest.fixture(scope="module")
-def kinds(api: ApiServer) -> None:
-    server = connect(api.params())
-    for path in sorted(FILES.glob("*.yaml")):
-        definition = yaml.safe_load(path.read_text())
-        server.apply(definition)
-        server.wait(CRD, definition["metadata"]["name"], "", is_rolled_out, 30)
 
 
 @pytest.fixture
