@@ -16,8 +16,7 @@ import sys
 from dataclasses import replace
 
 from ..core.errors import KrafError
-from . import docker, door, forward, library, placement, units, ways
-from .container import from_inspect
+from . import door, forward, library, placement, runner, units, ways
 from .forward_store import TCP
 from .placement import DEVICE, EDGE, IDLE, MOVING, Record
 
@@ -63,37 +62,18 @@ WantedBy=timers.target
 """
 
 
-def start(record: Record) -> bool:
-    """The container as it was, running; one that its owner has made anew since has a restart policy of its own."""
-    name = record.container_id
-    if docker.inspect(name) is None:
-        name = record.container
-    elif record.restart_policy:
-        docker.set_restart_policy(name, record.restart_policy, record.restart_maximum)
-    return docker.start(name)
-
-
-def stop(record: Record) -> None:
-    """The container stopped, and nothing that starts it again; also one that was made since under its name."""
-    for name in dict.fromkeys(filter(None, (record.container_id, record.container))):
-        found = docker.inspect(name)
-        if found is not None:
-            docker.set_restart_policy(name, "no")
-            docker.stop(name, from_inspect(found).stop_timeout)
-
-
 def resume(record: Record) -> Record:
-    """Let a container go on that was paused for the end of a copy."""
+    """Let an app go on that was paused for the end of a copy."""
     if not record.paused:
         return record
-    docker.unpause(record.container_id)
+    runner.of(record).resume(record)
     return placement.save(replace(record, paused=False))
 
 
 def restore(record: Record) -> Record:
     """Give clients back to the owner: what a hand-over that was not verified has changed so far."""
     if record.to == EDGE:
-        if record.restart_policy and not record.job and start(record):
+        if record.restart_policy and not record.job and runner.of(record).start(record):
             _await(record.app)
         ways.release(record.app, DEVICE)
     else:

@@ -22,8 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.errors import KrafError
-from . import deadman, docker, door, forward, manifest, placement, standby, takeover, tree, ways
-from .container import Container
+from . import deadman, door, forward, manifest, placement, runner, standby, takeover, tree, ways
 from .placement import DEVICE, EDGE, IDLE, MOVING, READY, Record
 
 
@@ -76,15 +75,10 @@ class Task:
         return tree.Remote(self.doors, self.rsync_sni, self.token)
 
 
-def _as_it_runs(task: Task, record: Record, found: Container) -> Record:
-    """The record with what its container is now: its owner may have made it anew since."""
-    return replace(
-        record,
-        container=task.container,
-        container_id=found.id,
-        restart_policy=found.restart_policy,
-        restart_maximum=found.restart_maximum,
-    )
+def _as_it_runs(task: Task, record: Record) -> Record:
+    """The record with what runs the app now."""
+    runs = runner.of(task)
+    return runs.noted(record, runs.describe())
 
 
 def admit(task: Task) -> Record:
@@ -92,13 +86,13 @@ def admit(task: Task) -> Record:
     record = placement.admit(task.app, task.fence)
     if record is None:
         first = Record(task.app, DEVICE, 1, fence=task.fence, overlap=task.overlap, job=task.job, data=task.data)
-        return placement.save(_as_it_runs(task, first, docker.describe(task.container)))
+        return placement.save(_as_it_runs(task, first))
     record = deadman.resume(record)
     if record.owner == DEVICE and record.phase == IDLE and task.container:
         record = replace(record, data=task.data or record.data, overlap=task.overlap, job=task.job)
         # Once the edge owns the app, the container has the policy that a run gave it, and the record its owner's.
         if task.owner != EDGE:
-            record = _as_it_runs(task, record, docker.describe(task.container))
+            record = _as_it_runs(task, record)
     return record
 
 
@@ -188,12 +182,13 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
             clock.mark("prepared")
             box.put("prepared")
             _await(task, box, "go", task.limit * 5)
-        found = docker.describe(task.container) if owner == DEVICE else None
+        runs = runner.of(task)
+        found = runs.describe() if owner == DEVICE else None
         if found and found.running and task.job:
             why = "it was started on the device meanwhile, and would begin anew at the edge"
             raise KrafError(f"job {task.app}", task.container, why, "Wait until it has ended, then move it")
         if found:
-            record = replace(_as_it_runs(task, record, found), data=task.data)
+            record = replace(runs.noted(record, found), data=task.data)
         record = placement.save(replace(record, phase=MOVING, to=to))
         try:
             deadman.arm(task.app, task.deadman_seconds)
@@ -204,8 +199,7 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
             box.put("held")
             clock.mark("drained")
             if found:
-                docker.set_restart_policy(record.container_id, "no")
-                docker.stop(record.container_id, found.stop_timeout)
+                runs.stop(record)
                 clock.mark("halted")
                 box.put("halted")
                 changes = _changes(task, seen)
@@ -251,7 +245,8 @@ def keep_ready(task: Task) -> dict[str, Any]:
     clock = Clock()
     with _meeting(task) as box:
         record = _expect(admit(task), task, DEVICE)
-        found = docker.describe(task.container)
+        runs = runner.of(task)
+        found = runs.describe()
         ways.ensure(task.app, task.container, task.ways, task.doors)
         pairs = tree.to_edge(task.data, task.remote, task.new_tree, task.good_tree)
         seen = {name: manifest.make(folder) for name, folder in task.data}
@@ -273,7 +268,7 @@ def keep_ready(task: Task) -> dict[str, Any]:
             clock.mark("released")
         standby.remember(task.app, seen)
         offered = tuple(dataclasses.asdict(one) for one in task.ways)
-        record = placement.save(replace(_as_it_runs(task, record, found), data=task.data, ways=offered))
+        record = placement.save(replace(runs.noted(record, found), data=task.data, ways=offered))
         takeover.install()
         tree.forget(task.app)
         paused = round(clock.at["released"] - clock.at["held"], 3) if "held" in clock.at else 0.0
@@ -368,7 +363,7 @@ def start_here(task: Task, record: Record) -> None:
             tree.swap(folder, record.epoch + 1)
     if record.job:
         return
-    deadman.start(record)
+    runner.of(record).start(record)
     ways.probe_device(task.app, task.ways, task.limit, container=task.container)
 
 
@@ -390,7 +385,7 @@ def settle(task: Task) -> dict[str, Any]:
             start_here(task, record if taken else replace(record, phase=IDLE))
             ways.release(task.app, DEVICE)
         else:
-            deadman.stop(record)
+            runner.of(record).stop(record)
             if not task.lost:
                 _unswap(record)
             ways.ensure(task.app, task.container, task.ways, task.doors)
@@ -408,7 +403,7 @@ def fence_off(task: Task) -> dict[str, Any]:
     """The edge owns the app, or is to get it back: the container stopped, before anything starts there."""
     with placement.exclusive(task.app):
         record = _agreed(task)
-        deadman.stop(record)
+        runner.of(record).stop(record)
         if not task.lost:
             _unswap(record)
             return {"changed": True, "record": record.as_json()}
@@ -427,7 +422,7 @@ def still_held(task: Task) -> dict[str, Any]:
             why = f"its forward leads to {', '.join(released) or 'nowhere'}: clients have spoken to the new side"
             raise KrafError(f"app {task.app}", record.phase, why, "Run the playbook again; it goes on from there")
         if record.to == DEVICE:
-            deadman.stop(record)
+            runner.of(record).stop(record)
             _unswap(record)
         return {"changed": True, "record": record.as_json()}
 
@@ -453,9 +448,9 @@ def switch(task: Task) -> dict[str, Any]:
             ways.release(task.app, EDGE)
             drained = forward.drain(task.app, task.drain_seconds)
             if record.owner == DEVICE:
-                record = _as_it_runs(task, record, docker.describe(task.container))
+                record = _as_it_runs(task, record)
             record = placement.save(record)
-            deadman.stop(record)
+            runner.of(record).stop(record)
         else:
             start_here(task, record)
             clock.mark("answers")

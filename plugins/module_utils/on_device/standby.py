@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from . import deadman, docker, files, manifest, placement
+from . import deadman, files, manifest, placement, runner
 from .container import Container
 from .manifest import Manifest
 from .placement import Record
@@ -34,10 +34,10 @@ def paused(record: Record, found: Container, limit: float) -> Iterator[None]:
         yield
         return
     # Before the container is frozen: the file says so, and the timer runs.
-    record = placement.save(replace(record, container_id=found.id, paused=True))
+    record = placement.save(replace(runner.of(record).noted(record, found), paused=True))
     deadman.arm(record.app, int(limit * 2) + GRACE)
     try:
-        docker.pause(found.id)
+        runner.of(record).pause(record)
         yield
     finally:
         deadman.resume(record)

@@ -13,8 +13,6 @@ clients are led to the edge. A device that cannot reach the edge starts its apps
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import KrafError
-from . import deadman, docker, files, forward, library, placement, units, ways
+from . import docker, files, forward, library, placement, runner, units, ways
 from .placement import DEVICE, EDGE, IDLE, Record
 
 LIMIT = 5.0
@@ -115,17 +113,11 @@ def answers(app: str, offered: Sequence[ways.Way]) -> bool:
 
 
 def boot() -> None:
-    """Before Docker starts: its own file says that it starts the container again, unless this says otherwise."""
+    """Before Docker starts."""
     root = Path(str((files.load_json(placement.ROOT / STATE) or {}).get("docker") or "/var/lib/docker"))
     for record in taken_over():
-        path = root / "containers" / record.container_id / "hostconfig.json"
-        content = files.read(path)
-        if content is None:
-            continue
-        found = json.loads(content)
-        found["RestartPolicy"] = {"Name": "no", "MaximumRetryCount": 0}
-        files.write(path, json.dumps(found), os.stat(path).st_mode & 0o7777)
-        _say(record, "it stays stopped")
+        if runner.of(record).keep_down(record, root):
+            _say(record, "it stays stopped")
 
 
 def watch() -> None:
@@ -135,9 +127,9 @@ def watch() -> None:
             now = placement.load(record.app)
             if now is None or (now.owner, now.epoch, now.phase) != (DEVICE, record.epoch, IDLE):
                 continue
-            found = docker.inspect(now.container_id)
-            if found is not None and (found.get("State") or {}).get("Running"):
-                deadman.stop(now)
+            runs = runner.of(now)
+            if runs.running(now):
+                runs.stop(now)
                 placement.save(replace(now, diverged=True))
                 _say(record, "it was stopped here")
             if any(one.target == DEVICE for one in forward.members(now.app)):
