@@ -97,7 +97,7 @@ class ActionModule(AppsAction):
                 except OSError:
                     return False
         try:
-            self.on_device({"step": "look", "app": app.name, "container": app.container or app.name}, known)
+            self.on_device({"step": "look", "app": app.name, "container": app.runs_as}, known)
         except AnsibleConnectionFailure:
             return False
         return True

@@ -34,9 +34,11 @@ def printable(value: Any, limit: int = 200) -> str:
     return coerce.printable(value, limit)
 
 
-def adopted(container: dict[str, Any], device: str, app: str = "", probe: str = "") -> dict[str, Any]:
+def adopted(
+    container: dict[str, Any], device: str, app: str = "", probe: str = "", images: Any = None
+) -> dict[str, Any]:
     try:
-        found = definition.adopt(container, device, app, probe)
+        found = definition.adopt(container, device, app, probe, definition.images(images))
     except KrafError as error:
         raise AnsibleFilterError(str(error)) from error
     return {"app": found.options, "portability": found.report, "lines": found.lines()}

@@ -64,6 +64,13 @@ options:
       container:
         description: Name of the app's Docker container on the device. The default is the app's name.
         type: str
+      unit:
+        description:
+          - Name of the app's systemd service on the device, such as V(faces.service), instead of O(apps[].container).
+          - It needs O(apps[].images), one for an architecture of the cluster's nodes, for a unit has none to push. Its
+            program and arguments are those of the unit, unless O(apps[].command) or O(apps[].args) are given.
+          - It listens itself on the port of its clients, of TCP, so that each port and its device_port are the same.
+        type: str
       command:
         description:
           - List of arguments that replaces the image's entry point. No shell splits a text, so a text is refused.
@@ -226,6 +233,10 @@ apps:
       description: Its Docker container on the device.
       type: str
       sample: faces
+    unit:
+      description: Its systemd service on the device; empty for an app that is a container.
+      type: str
+      sample: ""
     command:
       description: Arguments that replace the entry point.
       type: list
@@ -309,6 +320,7 @@ APP_ARGS: dict[str, dict[str, Any]] = {
     "kind": {"type": "str", "default": "service"},
     "images": {"type": "dict"},
     "container": {"type": "str"},
+    "unit": {"type": "str"},
     "command": {"type": "raw"},
     "args": {"type": "raw"},
     "env": {"type": "raw"},

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: container
-short_description: Describes, stops and starts a Docker container as it really runs
+short_description: Describes, stops and starts a Docker container as it really runs, describes a systemd service
 version_added: 0.1.0
 author:
   - kraf.edge contributors (@kraf-edge)
@@ -28,7 +28,11 @@ options:
   name:
     description: Name of the container.
     type: str
-    required: true
+  unit:
+    description:
+      - Name of a systemd service instead, which is described in the words of a container; what no container has is
+        in C(unit). It can be described only.
+    type: str
   state:
     description: V(described) only reads.
     type: str
@@ -43,6 +47,10 @@ EXAMPLES = r"""
 - name: See how an app really runs
   kraf.edge.container:
     name: faces
+
+- name: See how a systemd service really runs
+  kraf.edge.container:
+    unit: ssh.service
 """
 
 RETURN = r"""
@@ -100,20 +108,28 @@ container:
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.kraf.edge.plugins.module_utils.core import module as frame
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import adopt, docker
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import adopt, docker, service
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 SPEC = {
-    "name": {"type": "str", "required": True},
+    "name": {"type": "str"},
+    "unit": {"type": "str"},
     "state": {"type": "str", "choices": ["described", "started", "stopped"], "default": "described"},
     "stop_timeout": {"type": "int"},
 }
 
 
 def body(module: AnsibleModule) -> dict[str, Any]:
-    name, state = module.params["name"], module.params["state"]
+    name, unit, state = (module.params[one] for one in ("name", "unit", "state"))
+    if bool(name) == bool(unit):
+        raise KrafError("name", name, "one of name and unit is needed, and only one", "Give what is to be described")
+    if unit:
+        if state != "described":
+            raise KrafError("state of unit", state, "it can be described only", "Use ansible.builtin.systemd_service")
+        return {"changed": False, "container": adopt.report(service.PREFIX + unit)}
     found = docker.describe(name)
     changed = state != "described" and found.running != (state == "started")
     if changed and not module.check_mode:

@@ -28,6 +28,8 @@ _ENV = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*\Z", re.ASCII)
 # https://docs.docker.com/engine/reference/commandline/tag/, loosely: what is no reference at all is found here.
 _IMAGE = re.compile(r"[a-z0-9][-a-zA-Z0-9._:/]{0,254}(@sha256:[0-9a-f]{64})?\Z", re.ASCII)
 _CONTAINER = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9_.]{0,127}\Z", re.ASCII)
+# systemd.unit(5); a template without an instance is no unit.
+_UNIT = re.compile(r"[a-zA-Z0-9:_.@-]{1,247}\.service\Z", re.ASCII)
 _KERNEL_PATHS = ("/proc", "/sys", "/dev")
 
 
@@ -58,12 +60,16 @@ def declared(raw: Mapping[str, Any]) -> App:
     retries, deadline = _tries(key, raw, kind)
     if kind == JOB:
         _refuse_of_job(key, {"ports": ports, "probe": raw.get("probe"), "overlap": overlap})
+    unit, container = _runs(key, raw, name, kind)
+    if unit:
+        _check_unit(key, raw.get("images") or {}, ports)
     return App(
         device=device,
         name=name,
         kind=kind,
         images=_images(key, raw.get("images") or {}),
-        container=_container(key, raw.get("container") or name),
+        container=container,
+        unit=unit,
         command=_argv(f"command of app {key}", raw.get("command")),
         args=_argv(f"args of app {key}", raw.get("args")),
         env=_env(key, raw.get("env")),
@@ -103,10 +109,11 @@ def _refuse_of_job(key: str, given: Mapping[str, Any]) -> None:
 
 
 def refuse_twins(apps: Iterable[App]) -> None:
-    """Refuse apps of one device that share a folded name, a port of the device, or a container."""
+    """Refuse apps of one device that share a folded name, a port of the device, a container, or a unit."""
     seen: dict[tuple[str, str, object], App] = {}
     for app in apps:
-        claims: list[tuple[str, object]] = [("name", names.fold(app.name)), ("container", app.container)]
+        claims: list[tuple[str, object]] = [("name", names.fold(app.name))]
+        claims.append(("unit", app.unit) if app.unit else ("container", app.container))
         claims += [(_DEVICE_PORT[port.protocol], port.device_port) for port in app.ports]
         for what, value in claims:
             other = seen.setdefault((app.device, what, value), app)
@@ -142,6 +149,39 @@ def _images(key: str, images: Mapping[str, Any]) -> dict[str, str]:
 def is_image(text: str) -> bool:
     """Whether it is the reference of an image."""
     return bool(_IMAGE.match(text))
+
+
+def _runs(key: str, raw: Mapping[str, Any], name: str, kind: str) -> tuple[str, str]:
+    """Unit and container, one of which is empty."""
+    unit = str(raw.get("unit") or "")
+    if not unit:
+        return "", _container(key, raw.get("container") or name)
+    what = f"unit of app {key}"
+    if raw.get("container"):
+        why = f"the app has container {raw['container']}, too, and only one of both runs it"
+        raise KrafError(what, unit, why, "Give unit or container")
+    if not _UNIT.match(unit) or "@." in unit:
+        fix = "Give the name of a service with its ending, such as faces.service"
+        raise KrafError(what, unit, "it is no name of a service", fix)
+    if kind != SERVICE:
+        raise KrafError(what, unit, f"a {kind} is a container", "Write kind: service, or give container")
+    return unit, ""
+
+
+def _check_unit(key: str, images: Mapping[str, Any], ports: Sequence[Port]) -> None:
+    """What an app that is a unit needs, and cannot have."""
+    if not images:
+        why = "a unit has no image, so that the device has nothing to push"
+        fix = "Name one for the cluster's nodes (images: {amd64: ...}), or build one (playbook image_build)"
+        raise KrafError(f"images of app {key}", None, why, fix)
+    for port in ports:
+        what = f"port of app {key}"
+        if port.protocol != "TCP":
+            fix = "Leave it out, or run the app in a container"
+            raise KrafError(what, f"{port.port}/{port.protocol}", "of a unit only TCP ports move", fix)
+        if port.port != port.device_port:
+            why = f"a unit listens itself on the port of its clients, device_port says {port.device_port}"
+            raise KrafError(what, port.port, why, "Give the same number for both, or leave device_port out")
 
 
 def _container(key: str, container: str) -> str:

@@ -95,7 +95,8 @@ class App:
 
     Attributes:
         images: image reference by architecture.
-        container: the app's Docker container on the device.
+        container: the app's Docker container on the device; empty for an app that is a unit.
+        unit: the app's systemd service on the device; empty for an app that is a container.
         command: argv that replaces the image's entry point; empty keeps it. ``args`` follow it.
         env: names of environment variables; their values are never in the catalog.
         cpu: Kubernetes quantity, ``250m`` or ``2``; empty for no limit of its own.
@@ -125,11 +126,17 @@ class App:
     emulation: bool = False
     retries: int = 0
     deadline_seconds: int = 0
+    unit: str = ""
 
     @property
     def job(self) -> bool:
         """Whether it runs once, to its end."""
         return self.kind == JOB
+
+    @property
+    def runs_as(self) -> str:
+        """What runs it on the device, as the device takes it: the name of its container, or ``unit:`` and its unit."""
+        return f"unit:{self.unit}" if self.unit else self.container or self.name
 
     @property
     def key(self) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import docker, forward, inside, placement, starters, tree
+from . import docker, forward, inside, placement, service, starters, tree
 from .container import Container, from_inspect
 
 LARGEST_FILE = 2**20
@@ -34,14 +34,46 @@ def look(app: str, container: str, data: Sequence[tuple[str, str]], secrets: boo
         ``record``, ``forward`` (its target; one that tells when the app's ports do not agree), ``container`` (None when
         there is none), and programs that are ``missing``.
     """
-    record, found = placement.load(app), docker.inspect(container)
+    record, found = placement.load(app), _found(container, data, secrets)
     missing = [program for program in ("rsync", "openssl", "haproxy") if not shutil.which(program)]
     return {
         "record": record.as_json() if record else None,
         "forward": _leads(forward.members(app), record),
-        "container": None if found is None else describe(found, data, secrets),
+        "container": found,
         "missing": missing,
     }
+
+
+def _found(container: str, data: Sequence[tuple[str, str]], secrets: bool) -> dict[str, Any] | None:
+    """What runs the app, described; None when there is nothing of that name."""
+    if service.is_unit(container):
+        unit = service.find(service.name_of(container))
+        return None if unit is None else describe_unit(unit, data, secrets)
+    found = docker.inspect(container)
+    return None if found is None else describe(found, data, secrets)
+
+
+def describe_unit(found: service.Service, data: Sequence[tuple[str, str]], secrets: bool) -> dict[str, Any]:
+    """A unit with all that only the device can tell of it, in the shape of a container's report with ``unit``.
+
+    Args:
+        found: the unit.
+        data: name and path of each data directory; the path is the same for the unit and for its device.
+        secrets: whether the values of the environment are wanted.
+    """
+    result = found.report()
+    if secrets:
+        result["env"] = found.own_env
+    result["identity"] = service.identity(found)
+    # What is renamed later is the directory itself: of a dynamic user, the one that the unit's link leads to.
+    folders = {name: (path, os.path.realpath(path)) for name, path in data}
+    result["data"] = {name: {"path": path, "folder": at, **_state(at)} for name, (path, at) in folders.items()}
+    result["full"] = [one for one in found.unit["directories"].get("configuration", ()) if _holds(one)]
+    return result
+
+
+def _holds(folder: str) -> bool:
+    return os.path.isdir(folder) and bool(os.listdir(folder))
 
 
 def _leads(ways: Sequence[forward.Forward], record: placement.Record | None) -> dict[str, Any] | None:
@@ -56,11 +88,16 @@ def _leads(ways: Sequence[forward.Forward], record: placement.Record | None) -> 
 
 
 def report(name: str) -> dict[str, Any]:
-    """A container with all that can be told of it, but for the values of its environment.
+    """A container or a unit with all that can be told of it, but for the values of its environment.
+
+    Args:
+        name: of the container, or, after ``service.PREFIX``, of the unit.
 
     Raises:
         KrafError: when there is none of that name.
     """
+    if service.is_unit(name):
+        return describe_unit(service.describe(service.name_of(name)), (), False)
     found = docker.inspect(name)
     if found is None:
         raise docker.missing(name)

@@ -76,6 +76,7 @@ def restore(record: Record) -> Record:
         if record.restart_policy and not record.job and runner.of(record).start(record):
             _await(record.app)
         ways.release(record.app, DEVICE)
+        runner.of(record).tidy(record)
     else:
         _await_edge(record.app)
         ways.release(record.app, EDGE)

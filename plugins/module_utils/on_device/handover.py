@@ -179,10 +179,16 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         relays = [one.relay for one in led if to == EDGE]
         with door.sessions(relays, len(task.doors)):
             deadman.install()
-            clock.mark("prepared")
-            box.put("prepared")
-            _await(task, box, "go", task.limit * 5)
-        runs = runner.of(task)
+            runs = runner.of(task)
+            if to == EDGE:
+                runs.prepare()
+            try:
+                clock.mark("prepared")
+                box.put("prepared")
+                _await(task, box, "go", task.limit * 5)
+            except KrafError:
+                runs.tidy(record)
+                raise
         found = runs.describe() if owner == DEVICE else None
         if found and found.running and task.job:
             why = "it was started on the device meanwhile, and would begin anew at the edge"
@@ -255,6 +261,7 @@ def keep_ready(task: Task) -> dict[str, Any]:
             tell = _progress(box, clock)
             copied["first"] = tree.first(task.app, task.epoch, pairs, task.remote, task.copy_limit, tell).bytes
         deadman.install()
+        runs.prepare()
         clock.mark("prepared")
         box.put("prepared")
         if pairs and not _unchanged(task, pairs, seen):
@@ -298,6 +305,7 @@ def take_over(task: Task) -> dict[str, Any]:
         epoch = max(task.epoch, record.epoch) + (3 if record.phase == READY else 1)
         age = round(time.time() - record.verified, 1) if record.verified and not taken else None
         record = placement.save(replace(record, owner=DEVICE, epoch=epoch, phase=IDLE, to=DEVICE, lost=True, ways=()))
+        runner.of(record).tidy(record)
         return {"changed": True, "record": record.as_json(), "copy_age_seconds": age}
 
 
@@ -320,6 +328,7 @@ def abandon(task: Task) -> dict[str, Any]:
         standby.forget(task.app)
         tree.forget(task.app)
         record = placement.save(replace(record, ways=()))
+        runner.of(record if record.container else task).tidy(record)
         return {"changed": True, "record": record.as_json(), "removed": gone}
 
 
@@ -479,6 +488,8 @@ def _finish(task: Task, record: Record, clock: Clock, more: dict[str, Any]) -> d
     ways.probe_device(task.app, task.ways, task.limit, direct=False)
     clock.mark("confirmed")
     deadman.clear(task.app)
+    if record.owner == DEVICE:
+        runner.of(record).tidy(record)
     tree.forget(task.app)
     if record.diverged and record.owner == DEVICE:
         for _name, folder in record.data:

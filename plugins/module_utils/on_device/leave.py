@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import KrafError
-from . import forward_store, redirect, udp, units
+from . import forward_store, redirect, service, udp, units
 from .run import run
 
 LEFT = (
@@ -62,6 +62,7 @@ def look(root: Path = Path("/")) -> Found:
     mounts = _mounted(root)
     folder = root / "etc/systemd/system"
     ours = [*sorted(folder.glob("kraf-*")), *sorted(folder.glob("docker.service.d/kraf-takeover.conf"))]
+    ours += sorted(folder.glob(f"*.d/{service.DROP_IN}"))
     sources = set(mounts)
     for unit in sorted(folder.glob("*.mount")):
         text = unit.read_text(encoding="utf-8", errors="replace")

@@ -15,9 +15,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from . import docker, files
+from ..core.errors import KrafError
+from . import docker, files, service
 from .container import Container, from_inspect
+from .forward_store import TCP
 from .placement import Record
+from .service_runner import Serviced
+
+ANY = ("", "0.0.0.0", "::")  # noqa: S104
+"""Addresses by which Docker publishes a port everywhere."""
 
 
 class Runner(Protocol):
@@ -32,6 +38,12 @@ class Runner(Protocol):
 
     def noted(self, record: Record, found: Container) -> Record:
         """The record with what it is now and how it is started: its owner may have made it anew since."""
+
+    def prepare(self) -> None:
+        """Before clients are held: what makes it quick to stop; it goes on as it was."""
+
+    def tidy(self, record: Record) -> None:
+        """Once the device owns it again and clients are let through: what ``prepare`` and ``stop`` have left."""
 
     def start(self, record: Record) -> bool:
         """As it was, running, also after the next boot; False when it ran already."""
@@ -54,18 +66,31 @@ class Runner(Protocol):
     def process(self) -> int:
         """Id of its first process; 0 when it does not run."""
 
+    def address(self, port: int, protocol: str) -> tuple[str, str]:
+        """Where one of its ports is reached on the device, as ip:port, and the device's address that clients use for
+        it, ``*`` for every one.
+
+        Raises:
+            KrafError: when it has no such port.
+        """
+
 
 class Named(Protocol):
     """A record, or the task of a call: both say by what names the app is found."""
 
     @property
     def container(self) -> str:
-        """Its container."""
+        """Its container, or its unit (``service.PREFIX``)."""
 
 
 def of(app: Named) -> Runner:
     """What runs an app."""
-    return Contained(app.container)
+    return named(app.container)
+
+
+def named(container: str) -> Runner:
+    """What runs the app of a container, or of a unit (``service.PREFIX``)."""
+    return Serviced(service.name_of(container)) if service.is_unit(container) else Contained(container)
 
 
 @dataclass(frozen=True)
@@ -85,6 +110,14 @@ class Contained:
             restart_policy=found.restart_policy,
             restart_maximum=found.restart_maximum,
         )
+
+    def prepare(self) -> None:
+        # Its restart policy changes at once.
+        pass
+
+    def tidy(self, record: Record) -> None:
+        # The container itself is all that was changed.
+        pass
 
     def start(self, record: Record) -> bool:
         name = record.container_id
@@ -127,3 +160,13 @@ class Contained:
 
     def process(self) -> int:
         return docker.pid(self.name)
+
+    def address(self, port: int, protocol: str) -> tuple[str, str]:
+        found = docker.describe(self.name)
+        for one in found.ports:
+            if one["port"] == port and one["device_port"] and one["protocol"] == protocol:
+                address = one["address"] if one["address"] not in ANY else "127.0.0.1"
+                return f"{address}:{one['device_port']}", "*"
+        named = port if protocol == TCP else f"{port}/{protocol}"
+        why = f"the container publishes no port {named}"
+        raise KrafError(f"container {self.name}", named, why, "Correct the app's ports in the catalog")

@@ -13,6 +13,7 @@ clients are led to the edge. A device that cannot reach the edge starts its apps
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +46,20 @@ _BOOT = """\
 [Service]
 ExecStartPre=-/usr/bin/python3 {script} boot
 """
+_BEFORE_UNITS = """\
+# Written by kraf.edge: apps that are units of systemd ask as those of Docker do; their own drop-ins come after this.
+[Unit]
+Description=kraf.edge: apps that the edge has taken over do not start
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart=-/usr/bin/python3 {script} boot
+
+[Install]
+WantedBy=multi-user.target
+"""
 _SERVICE = """\
 [Unit]
 Description=kraf.edge: apps that the edge has taken over stay stopped
@@ -70,14 +85,17 @@ WantedBy=timers.target
 
 def install() -> None:
     """Put it on the device."""
-    files.save_json(placement.ROOT / STATE, {"docker": docker.root()}, 0o600)
+    # A device whose apps are units need not have Docker.
+    if os.path.exists(docker.SOCKET):
+        files.save_json(placement.ROOT / STATE, {"docker": docker.root()}, 0o600)
     script = library.install_script("takeover", _SCRIPT)
     written = [
         units.write(DROP_IN, _BOOT.format(script=script)),
+        units.write(f"{UNIT}-boot.service", _BEFORE_UNITS.format(script=script)),
         units.write(f"{UNIT}.service", _SERVICE.format(script=script)),
         units.write(f"{UNIT}.timer", _TIMER),
     ]
-    enabled = units.enable(f"{UNIT}.timer", "timers.target")
+    enabled = units.enable(f"{UNIT}.timer", "timers.target") | units.enable(f"{UNIT}-boot.service")
     if (any(written) or enabled) and units.running():
         units.reload_units()
         units.restart(f"{UNIT}.timer")
@@ -113,7 +131,7 @@ def answers(app: str, offered: Sequence[ways.Way]) -> bool:
 
 
 def boot() -> None:
-    """Before Docker starts."""
+    """Before Docker, and units that are apps, start."""
     root = Path(str((files.load_json(placement.ROOT / STATE) or {}).get("docker") or "/var/lib/docker"))
     for record in taken_over():
         if runner.of(record).keep_down(record, root):

@@ -15,11 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..core.errors import KrafError
-from . import docker, door, forward, udp
+from . import door, forward, runner, udp
 
-ANY = ("", "0.0.0.0", "::")  # noqa: S104
-"""Addresses by which Docker publishes a port everywhere."""
 OPENS = 10.0
 
 
@@ -46,7 +43,7 @@ def ensure(app: str, container: str, ways: Sequence[Way], doors: tuple[str, ...]
 
     Args:
         app: name of the app; also of the forward of its first port.
-        container: that publishes the ports.
+        container: that publishes the ports, or the unit that listens on them.
         ways: the ports.
         doors: addresses of the doors.
     """
@@ -63,15 +60,15 @@ def ensure(app: str, container: str, ways: Sequence[Way], doors: tuple[str, ...]
         group = "" if name == app else app
         if found is None or found.protocol != way.protocol:
             target = head.target if head else forward.DEVICE
-            address = device_address(container, way.container_port, way.protocol)
+            address, at = runner.named(container).address(way.container_port, way.protocol)
             wanted = forward.Forward(
-                name, way.port, "*", target, address, doors, way.sni, redirect=True, group=group, protocol=way.protocol
+                name, way.port, at, target, address, doors, way.sni, redirect=True, group=group, protocol=way.protocol
             )
         else:
             wanted = replace(found, edge=doors, sni=way.sni, group=group)
             if not found.device_address:
-                address = device_address(container, way.container_port, way.protocol)
-                wanted = replace(wanted, device_address=address)
+                address, at = runner.named(container).address(way.container_port, way.protocol)
+                wanted = replace(wanted, device_address=address, address=at)
         if wanted != found:
             changed |= forward.save(wanted)
     # What another app's forwards wait for is not this one's concern: it may be this one's own hold.
@@ -139,7 +136,7 @@ def probe_device(app: str, ways: Sequence[Way], limit: float, direct: bool = Tru
 def _await_open(container: str, port: int, limit: float) -> None:
     """Wait until the container has a UDP port open, for some seconds."""
     end = time.monotonic() + limit
-    while not has_open(docker.pid(container), port) and time.monotonic() < end:
+    while not has_open(runner.named(container).process(), port) and time.monotonic() < end:
         time.sleep(0.05)
 
 
@@ -153,15 +150,3 @@ def has_open(pid: int, port: int) -> bool:
         if any(line.split()[1].endswith(f":{port:04X}") for line in lines):
             return True
     return False
-
-
-def device_address(container: str, port: int, protocol: str = forward.TCP) -> str:
-    """Where the container's port is reached on the device, by haproxy or the UDP forwarder."""
-    found = docker.describe(container)
-    for one in found.ports:
-        if one["port"] == port and one["device_port"] and one["protocol"] == protocol:
-            address = one["address"] if one["address"] not in ANY else "127.0.0.1"
-            return f"{address}:{one['device_port']}"
-    named = port if protocol == forward.TCP else f"{port}/{protocol}"
-    why = f"the container publishes no port {named}"
-    raise KrafError(f"container {container}", named, why, "Correct the app's ports in the catalog")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a container that runs to the app of the catalog. Pure: a description in, options of the module app out."""
+"""From a container or a unit that runs to the app of the catalog. Pure: a description in, options of module app out."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import Any
 
 from ..catalog import apps
 from ..catalog.records import ARCHITECTURES, App
-from ..core import names, sizes
+from ..core import coerce, names, sizes
 from ..core.errors import KrafError
 from ..core.table import table
-from . import image, portability
+from . import image, portability, portable_unit
 from .summary import REPORT_COLUMNS, REPORT_WIDTH
 from .verdicts import Row
 
@@ -50,19 +50,31 @@ class Adopted:
         return table(self.report, REPORT_COLUMNS, REPORT_WIDTH)
 
 
-def adopt(found: Mapping[str, Any], device: str, name: str = "", probe: str = "") -> Adopted:
-    """The app that a container is.
+def adopt(
+    found: Mapping[str, Any], device: str, name: str = "", probe: str = "", images: Mapping[str, str] | None = None
+) -> Adopted:
+    """The app that a container, or a unit, is.
 
     Args:
-        found: the container as the module ``container`` describes it.
+        found: the container or the unit as the module ``container`` describes it.
         device: name of its device.
         name: of the app; the container's own, if it is empty, made fit for Kubernetes.
         probe: path of the URL by which it is known to work; what its healthcheck asks for, if it is empty.
 
+        images: by architecture, for the nodes of the cluster; a unit needs them.
+
     Raises:
-        KrafError: for a name or a probe that cannot be.
+        KrafError: for a name, a probe or an image that cannot be.
     """
+    if found.get("unit"):
+        options = define_unit(found, device, name, probe, images or {})
+        app = apps.declared(options)
+        state = {
+            one.name: {"path": one.path, "folder": one.path, "exists": True, "mount_point": False} for one in app.data
+        }
+        return Adopted(options, app, portable_unit.examine(app, {**found, "data": state}))
     options = define(found, device, name, probe)
+    options["images"] = {**options["images"], **(images or {})}
     app = apps.declared(options)
     # What the device looks up for an app that the catalog has, as far as the mounts tell.
     folders = {one.name: _state(found, one.path) for one in app.data}
@@ -91,6 +103,38 @@ def define(found: Mapping[str, Any], device: str, name: str = "", probe: str = "
     }
     asked = _probe(found, probe, [one["port"] for one in ports if one["protocol"] == "TCP"])
     return {**options, "probe": asked} if asked else options
+
+
+def define_unit(
+    found: Mapping[str, Any], device: str, name: str, probe: str, images: Mapping[str, str]
+) -> dict[str, Any]:
+    """Options of the module ``app`` for a unit. Its program stays its own, so that they name none."""
+    stem = str(found["name"])[: -len(".service")]
+    own = names.fold(stem)
+    if not (name or own):
+        why = "no letter and no digit of it can stand in the name of an app"
+        raise KrafError("name of unit", found["name"], why, "Give the app a name (kraf_app)")
+    listens = {one["port"] for one in found["unit"]["listens"] if one["protocol"] == "tcp" and _outside(one["address"])}
+    data: list[tuple[str, str]] = []
+    for path in found["unit"]["directories"].get("state", ()):
+        if apps.is_data_path(path) and not any(path.startswith(f"{at}/") for _name, at in data):
+            data.append((_name(path, [one for one, _path in data]), path))
+    options: dict[str, Any] = {
+        "device": device,
+        "name": name or own,
+        "unit": found["name"],
+        "images": dict(images),
+        "env": [one for one in found["env"] if portability.is_variable(one)],
+        "ports": [{"port": one, "device_port": one, "protocol": "TCP"} for one in sorted(listens)],
+        "data": [{"name": one, "path": path} for one, path in data],
+        "cpu": f"{max(1, math.ceil(found['cpus'] * 1000))}m" if found.get("cpus") else "",
+        "memory": _memory(int(found.get("memory_bytes") or 0)),
+    }
+    return {**options, "probe": {"path": probe}} if probe else options
+
+
+def _outside(address: str) -> bool:
+    return address not in portable_unit.LOOPBACK
 
 
 def _images(found: Mapping[str, Any]) -> dict[str, str]:
@@ -164,3 +208,21 @@ def _probe(found: Mapping[str, Any], path: str, ports: Sequence[int]) -> dict[st
         if match and port in ports:
             return {"path": match[2] or "/", "port": port}
     return None
+
+
+def images(given: Any) -> dict[str, str]:
+    """Images by architecture from what an operator gives: a mapping, or a list or text of ``architecture=image``.
+
+    Raises:
+        KrafError: for what is neither.
+    """
+    if isinstance(given, Mapping):
+        return {str(key): str(value) for key, value in given.items()}
+    found = {}
+    for one in coerce.as_list(given):
+        architecture, equals, image_name = str(one).partition("=")
+        if not (architecture.strip() and equals and image_name.strip()):
+            fix = "Write architecture=image, such as amd64=registry.example.org/faces:1.4"
+            raise KrafError("kraf_app_images", one, "it is no image for an architecture", fix)
+        found[architecture.strip()] = image_name.strip()
+    return found

@@ -136,7 +136,7 @@ def _single(app: App, mine: str, first: str, image: str, left: Sequence[Row], of
     if first == mine:
         why = f"{app.images[mine]}, by the digest that runs on the device"
         return Choice((first,), image, report=(_kept(why), *left))
-    why = f"the device runs {mine}; for {first} the app names this image"
+    why = f"the device runs {mine}; for {first} the app names this image" if mine else f"named by the app for {first}"
     unknown = offers.get(image, {}).get("why")
     if unknown:
         why += f"; whether it is for {first} could not be asked from the device ({unknown})"
@@ -158,7 +158,10 @@ def _emulated(app: App, mine: str, target: Target, offers: Offers) -> Choice:
     why = f"{nodes} {', '.join(target.architectures)}, the app has images for {_has(app, mine, offers)}"
     wanted = target.architectures[0] if target.architectures else "amd64"
     fix = f"Name one in the app's row in the catalog (images: {{{wanted}: ...}}), or build one (playbook image_build)"
-    if mine in target.emulated:
+    if app.unit:
+        # A unit has no image that a node could emulate.
+        pass
+    elif mine in target.emulated:
         fix += f", or allow that nodes emulate {mine} (emulation: true in the row)"
     elif app.emulation:
         why += f"; the app allows emulation, and {'it does not emulate' if target.node else 'no node emulates'} {mine}"

@@ -191,8 +191,8 @@ class Job:
 
     @property
     def container(self) -> str:
-        """The app's container on the device."""
-        return self.app.container or self.app.name
+        """What runs the app on the device: its container, or its unit (``App.runs_as``)."""
+        return self.app.runs_as
 
     @property
     def found(self) -> Mapping[str, Any]:
@@ -202,6 +202,9 @@ class Job:
             KrafError: when there is none.
         """
         found = self.look.get("container")
+        if not found and self.app.unit:
+            why, fix = "systemd on the device has none of this name", "Install it again, or correct the catalog"
+            raise KrafError(f"unit of app {self.app.key}", self.app.unit, why, fix)
         if not found:
             why, fix = (
                 "the device has none of this name",

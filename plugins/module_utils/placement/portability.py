@@ -57,7 +57,7 @@ def examine(app: App, found: Mapping[str, Any] | None, accept: Sequence[str] = (
     rows += _ports(app, found)
     rows += storage.rows(app, found)
     rows += settings.rows(found)
-    rows += _limits(app, found)
+    rows += limits(app, found)
     rows += _life(app, found)
     sees = "the door's address" + (", and 127.0.0.1 for datagrams" if udp else "")
     rows.append(row("address of clients", LOST, f"at the edge the app sees {sees}"))
@@ -196,7 +196,8 @@ def _ports(app: App, found: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
-def _limits(app: App, found: Mapping[str, Any]) -> list[Row]:
+def limits(app: App, found: Mapping[str, Any]) -> list[Row]:
+    """Memory and processors: at the edge the catalog's word counts."""
     rows = []
     for key, given, declared in (
         ("memory", sizes.human(int(found.get("memory_bytes") or 0)) if found.get("memory_bytes") else "", app.memory),

@@ -26,7 +26,7 @@ from ..migration.world import DEVICE, EDGE
 from ..on_device.manifest import SMALL
 from ..storage import volumes
 from ..storage.state import State, real, requested
-from . import edge_image, image, portability, verdicts
+from . import edge_image, image, portability, portable_unit, verdicts
 from . import mover as movers
 from .edge import Edge
 from .job import Background, Job
@@ -143,7 +143,8 @@ class Steps:
             raise KrafError(f"device {job.device.name}", None, f"it lacks {', '.join(missing)}", fix)
         if job.app.job:
             self._job_can_move()
-        job.report = portability.examine(job.app, job.found, job.accept)
+        examine = portable_unit.examine if job.app.unit else portability.examine
+        job.report = examine(job.app, job.found, job.accept)
         # What the edge does not give is no reason to keep the app there.
         verdicts.refuse(job.app, job.report if job.to == EDGE else portability.returning(job.found))
         if job.to == EDGE:
@@ -338,7 +339,7 @@ class Steps:
 
     def _workload(self, choice: image.Choice, reference: str, epoch: int, tree: int) -> Workload:
         job = self.job
-        process = portability.process(job.found)
+        process = portable_unit.process(job.app, job.found) if job.app.unit else portability.process(job.found)
         return Workload(
             job.app,
             job.device.uid,

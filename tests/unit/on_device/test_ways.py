@@ -57,7 +57,7 @@ def test_on_the_device_a_udp_port_is_waited_for_until_it_is_open_and_no_longer_t
     way = Way(53, 53, "61000.app-x.pi1.door", protocol="udp")
     led = Forward("x", 53, "*", "held", "127.0.0.1:53", ("192.0.2.1:8843",), way.sni, protocol="udp")
     monkeypatch.setattr(ways.forward, "members", lambda app: [led])
-    monkeypatch.setattr(ways.docker, "pid", lambda name: os.getpid())
+    monkeypatch.setattr(ways.runner.docker, "pid", lambda name: os.getpid())
     monkeypatch.setattr(ways, "OPENS", 0.3)
     begin = time.monotonic()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as app:
@@ -74,7 +74,7 @@ def test_on_the_device_a_udp_port_is_waited_for_until_it_is_open_and_no_longer_t
 
 def test_forwards_of_an_app_have_names_by_port_and_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forward_store, "ETC", tmp_path)
-    monkeypatch.setattr(ways, "device_address", lambda container, port, protocol: f"127.0.0.1:{port}")
+    monkeypatch.setattr(ways.runner.Contained, "address", lambda runs, port, protocol: (f"127.0.0.1:{port}", "*"))
     monkeypatch.setattr(ways.forward, "apply_config", lambda own: True)
     wanted = [Way(53, 53, "53.app-x.pi1.door"), Way(53, 53, "61000.app-x.pi1.door", protocol="udp"), WEB]
     for _again in range(2):
