@@ -1,4 +1,4 @@
-.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch faults-jobs faults-udp
+.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch faults-jobs faults-udp faults-units
 
 faults: setup ## the play killed before and after each step of a migration, on the lab that is up; FAULTS='--only ... --shard i/n'
 	@python -m tests.faults.run $(FAULTS)
@@ -23,3 +23,6 @@ faults-jobs: setup ## jobs of a device run at the edge, once, also when the play
 
 faults-udp: setup ## an app that answers datagrams moves there and back, each of them answered; on the lab that is up
 	@python -m tests.faults.datagrams
+
+faults-units: setup ## a systemd service of a device moves there and back, also by plays that are killed; on the lab that is up
+	@python -m tests.faults.units

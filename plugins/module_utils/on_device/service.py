@@ -66,10 +66,17 @@ _STATE = re.compile(
 _FIELDS = frozenset({
     "AmbientCapabilities", "CPUQuotaPerSecUSec", "CapabilityBoundingSet", "DynamicUser", "Environment",
     "EnvironmentFiles", "ExecStart", "Group", "KillSignal", "MemoryMax", "NoNewPrivileges", "PassEnvironment",
-    "ProtectSystem", "ReadWritePaths", "Restart", "SupplementaryGroups", "TasksMax", "TemporaryFileSystem",
-    "TimeoutStopUSec", "Type", "UnsetEnvironment", "User", "WorkingDirectory",
+    "PrivateTmp", "ProtectSystem", "ReadWritePaths", "Restart", "SupplementaryGroups", "TasksMax",
+    "TemporaryFileSystem", "TimeoutStopUSec", "Type", "UnsetEnvironment", "User", "WorkingDirectory",
     *COMMANDS, *(one for one, _base in DIRECTORIES.values()),
 })  # fmt: skip
+
+# Of the interface Unit, whose other properties are links to other units, or say what the unit is doing.
+_UNIT_SETTINGS = (
+    "Asserts", "FailureAction", "JobTimeoutAction", "JoinsNamespaceOf", "OnFailure", "OnSuccess", "PropagatesReloadTo",
+    "PropagatesStopTo", "RefuseManualStart", "RefuseManualStop", "StartLimitAction", "StopWhenUnneeded",
+    "SuccessAction", "Upholds",
+)  # fmt: skip
 
 # Order of the bits: linux/capability.h.
 CAPABILITIES = (
@@ -138,7 +145,7 @@ def find(name: str) -> Service | None:
         raise KrafError("unit", name, f"systemd cannot load it: {said or state}", f"See systemctl status {name}")
     if own != name:
         raise KrafError("unit", name, "it is another name of a unit", f"Give its own name, {own}")
-    return from_properties(unit, _load(name, "Service"), _load(_REFERENCE, "Service"))
+    return from_properties(unit, _load(name, "Service"), _defaults())
 
 
 def main_process(name: str) -> int:
@@ -164,6 +171,10 @@ def _load(name: str, interface: str) -> dict[str, Any]:
     return {key: one["data"] for key, one in _call(*words)[0].items()}
 
 
+def _defaults() -> dict[str, Any]:
+    return {**_load(_REFERENCE, "Unit"), **_load(_REFERENCE, "Service")}
+
+
 def _call(*words: str) -> list[Any]:
     fix = "Check that systemd and D-Bus (package dbus) run on the device, and that the task runs as root"
     text = check(["busctl", "--json=short", "call", *words], 20, fix=fix)
@@ -176,7 +187,7 @@ def from_properties(unit: Mapping[str, Any], service: Mapping[str, Any], default
     Args:
         unit: of its interface Unit.
         service: of its interface Service.
-        defaults: of the interface Service of a unit that does not exist.
+        defaults: of both interfaces, of a unit that does not exist.
     """
     name = str(unit["Id"])
     starts = service["ExecStart"]
@@ -219,7 +230,7 @@ def from_properties(unit: Mapping[str, Any], service: Mapping[str, Any], default
         pids=0 if service["TasksMax"] == defaults["TasksMax"] else _limit(service["TasksMax"]),
         stop_signal=str(int(service["KillSignal"])),
         stop_timeout=-1 if seconds in (0, INFINITY) else max(1, seconds // 10**6),
-        settings=_settings(service, defaults),
+        settings=_settings({**{key: unit[key] for key in _UNIT_SETTINGS if key in unit}, **service}, defaults),
         unit={
             "type": str(service["Type"]),
             "enabled": str(unit["UnitFileState"]),
