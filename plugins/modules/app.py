@@ -196,6 +196,16 @@ EXAMPLES = r"""
         retries: 1
         deadline_seconds: 3600
 
+- name: Declare an app that is a systemd service of its device
+  kraf.edge.app:
+    apps:
+      - device: pi1
+        name: meter
+        unit: meter.service
+        images: {amd64: "registry.example.org/meter:1"}
+        ports: [{port: 8100}]
+        data: [{name: readings, path: /var/lib/meter}]
+
 - name: Take the app out of the catalog
   kraf.edge.app:
     apps:

@@ -52,7 +52,7 @@ options:
     type: str
     required: true
   container:
-    description: Name of the app's Docker container.
+    description: Name of the app's Docker container, or V(unit:) and the name of its systemd service.
     type: str
     required: true
   owner:

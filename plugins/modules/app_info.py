@@ -124,6 +124,10 @@ apps:
       description: How often a job is tried again.
       type: int
       sample: 0
+    unit:
+      description: Its systemd service on the device; empty for an app that is a container.
+      type: str
+      sample: ""
     deadline_seconds:
       description: After how many seconds at the edge a job is ended, V(0) for never.
       type: int

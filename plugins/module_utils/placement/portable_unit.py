@@ -83,7 +83,10 @@ LOSSES = {
     "RestrictNamespaces": "Docker's filter of system calls holds instead",
     "RestrictRealtime": "Docker's filter of system calls holds instead",
     "RestrictSUIDSGID": "at the edge it may make such files in its own container",
-    "RootDirectoryStartOnly": "at the edge it has an image",
+    "CacheDirectoryMode": "at the edge every user of the app may use it",
+    "ConfigurationDirectoryMode": "at the edge its mode is the image's",
+    "LogsDirectoryMode": "at the edge every user of the app may use it",
+    "RuntimeDirectoryMode": "at the edge every user of the app may use it",
     "RuntimeDirectoryPreserve": "at the edge what lies in memory ends with the pod",
     "SELinuxContext": "the edge has Docker's defaults",
     "SendSIGHUP": "at the edge only one signal is sent",
@@ -461,10 +464,13 @@ def _settings(found: Mapping[str, Any]) -> list[Row]:
     listed = []
     for key, value in sorted((found.get("settings") or {}).items()):
         name = f"{key} {value}".strip()
-        loss = next((why for begin, why in LOSSES.items() if key.startswith(begin)), "")
+        # The longest beginning knows it best.
+        loss = LOSSES.get(max((one for one in LOSSES if key.startswith(one)), key=len, default=""), "")
         why, override = next((REFUSALS[begin] for begin in REFUSALS if key.startswith(begin)), ("", ""))
         if why:
             listed.append(row(key, REFUSED, why, override))
+        elif key == "StateDirectoryMode":
+            listed.append(row(name, KEPT, "it is copied with the directory"))
         elif key.startswith(OWN):
             listed.append(row(name, KEPT, "a container is shut off in this way, or has its own"))
         elif loss:

@@ -269,3 +269,43 @@ def test_an_app_survives_the_way_through_a_dictionary() -> None:
     )
     assert App.from_dict(app.as_dict()) == app
     assert App.from_dict(declare().as_dict()) == declare()
+
+
+IMAGES = {"amd64": "faces:1"}
+
+
+def test_a_service_of_the_device_can_be_an_app() -> None:
+    app = declare(unit="faces.service", images=IMAGES, ports=[{"port": 80}], container="")
+    assert (app.unit, app.container, app.runs_as) == ("faces.service", "", "unit:faces.service")
+    assert declare(unit="", container="").runs_as == "faces"
+    assert App.from_dict(app.as_dict()) == app
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"container": "faces"}, "only one of both"),
+        ({"images": {}}, "a unit has no image"),
+        ({"kind": "job"}, "a job is a container"),
+        ({"unit": "faces"}, "no name of a service"),
+        ({"unit": "faces.timer"}, "no name of a service"),
+        ({"unit": "faces@.service"}, "no name of a service"),
+        ({"unit": "a b.service"}, "no name of a service"),
+        ({"unit": "../a.service"}, "no name of a service"),
+        ({"ports": [{"port": 80, "device_port": 8080}]}, "listens itself"),
+        ({"ports": [{"port": 53, "protocol": "UDP"}]}, "only TCP"),
+    ],
+)
+def test_a_service_that_could_not_move_is_refused(options: dict[str, Any], why: str) -> None:
+    error = refusal(**{"unit": "faces.service", "images": IMAGES, **options})
+    assert "pi1/faces" in error.what
+    assert why in error.why
+
+
+def test_two_apps_cannot_have_one_unit_and_several_have_one_each() -> None:
+    first = declare(unit="faces.service", images=IMAGES)
+    other = apps.declared({"device": "pi1", "name": "other", "unit": "other.service", "images": IMAGES})
+    apps.refuse_twins([first, other])
+    twin = apps.declared({"device": "pi1", "name": "twin", "unit": "faces.service", "images": IMAGES})
+    with pytest.raises(KrafError, match="unit of app pi1/twin"):
+        apps.refuse_twins([first, twin])

@@ -25,8 +25,8 @@ FILTERS = ("as_bool", "as_list", "printable", "status")
 def play(tmp_path: Path) -> Path:
     """A play of all examples, in the order in which a catalog is filled, read and emptied."""
     first, many, maintenance, removal = yaml.safe_load(device.EXAMPLES)
-    register, job, unregister = yaml.safe_load(app.EXAMPLES)
-    tasks = [first, many, maintenance, removal, register, job]
+    register, job, service, unregister = yaml.safe_load(app.EXAMPLES)
+    tasks = [first, many, maintenance, removal, register, job, service]
     tasks += yaml.safe_load(device_info.EXAMPLES) + yaml.safe_load(app_info.EXAMPLES)
     tasks.append(unregister)
     for name in FILTERS:
@@ -35,7 +35,7 @@ def play(tmp_path: Path) -> Path:
         {
             "name": "Compare what the queries found",
             "ansible.builtin.assert": {
-                "that": ["addresses.result == ['192.168.1.21']", "stateful.result == ['pi1/faces', 'pi1/training']"],
+                "that": ["addresses.result == ['192.168.1.21']", "stateful.result == ['pi1/faces', 'pi1/meter', 'pi1/training']"],
             },
         }
     )
