@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files of EnvironmentFile= in systemd.exec(5): read as systemd reads them (its parse_env_file_internal)."""
+"""Files of EnvironmentFile= (systemd.exec(5)), read as systemd 252 reads them: it was asked about random texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z", re.ASCII)
-_BLANK = " \t\r"
+_ENDS = "\n\r"
+_BLANK = " \t\n\r"
 _ESCAPED = '"\\`$'
 
 
@@ -26,7 +27,7 @@ def read(pattern: str) -> dict[str, str]:
     paths = sorted(glob.glob(pattern)) if re.search(r"[*?\[]", pattern) else [pattern]
     if not paths:
         raise FileNotFoundError(pattern)
-    return {name: value for path in paths for name, value in parse(Path(path).read_text("utf-8")).items()}
+    return {name: value for path in paths for name, value in parse(Path(path).read_bytes().decode()).items()}
 
 
 def parse(text: str) -> dict[str, str]:
@@ -34,7 +35,7 @@ def parse(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     at = 0
     while at < len(text):
-        if text[at] in f"{_BLANK}\n":
+        if text[at] in _BLANK:
             at += 1
         elif text[at] in "#;":
             at = _comment(text, at)
@@ -44,19 +45,20 @@ def parse(text: str) -> dict[str, str]:
 
 
 def _comment(text: str, at: int) -> int:
-    """The line's end; a backslash before it takes the next line in."""
-    while at < len(text) and text[at] != "\n":
+    """Its end; a backslash at the end of a line takes the next one in."""
+    while at < len(text) and text[at] not in _ENDS:
         at += 2 if text[at] == "\\" else 1
     return at
 
 
 def _assignment(text: str, at: int, found: dict[str, str]) -> int:
-    end = at
-    while end < len(text) and text[end] not in "=\n":
+    # A name that begins with '=' is none, but a line of its own all the same.
+    end = at + 1
+    while end < len(text) and text[end] not in f"={_ENDS}":
         end += 1
-    name = text[at:end].strip(_BLANK)
-    if end == len(text) or text[end] == "\n":
+    if end == len(text) or text[end] != "=":
         return end
+    name = text[at:end].strip(_BLANK)
     value, end = _value(text, end + 1)
     if _NAME.match(name):
         found[name] = value
@@ -64,39 +66,51 @@ def _assignment(text: str, at: int, found: dict[str, str]) -> int:
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
-    """A value and where it ends: parts in quotes and without, blanks around it left out."""
-    while at < len(text) and text[at] in _BLANK:
-        at += 1
+    """A value and where it ends. Only at its begin, or after other quotes, a quote is one; later it is a letter."""
+    parts: list[str] = []
+    while at < len(text) and text[at] not in _ENDS:
+        char = text[at]
+        if char in "'\"":
+            part, at = _single(text, at + 1) if char == "'" else _double(text, at + 1)
+            parts.append(part)
+        elif char in _BLANK:
+            at += 1
+        else:
+            part, at = _plain(text, at)
+            parts.append(part)
+            break
+    return "".join(parts), at
+
+
+def _plain(text: str, at: int) -> tuple[str, int]:
+    """The rest of a line without the blanks at its end, but for one after a backslash."""
     parts: list[str] = []
     kept = 0
-    while at < len(text) and text[at] != "\n":
-        char = text[at]
-        if char == "'" or char == '"':
-            part, at = _quoted(text, at + 1, char)
-            parts.append(part)
+    while at < len(text) and text[at] not in _ENDS:
+        if text[at] == "\\":
+            following = text[at + 1 : at + 2]
+            parts.append("" if following in _ENDS else following)
             kept = len(parts)
-        elif char == "\\":
-            if at + 1 < len(text) and text[at + 1] != "\n":
-                parts.append(text[at + 1])
-                kept = len(parts)
             at += 2
-        else:
-            parts.append(char)
-            at += 1
-            if char not in _BLANK:
-                kept = len(parts)
+            continue
+        parts.append(text[at])
+        kept = kept if text[at] in _BLANK else len(parts)
+        at += 1
     return "".join(parts[:kept]), at
 
 
-def _quoted(text: str, at: int, quote: str) -> tuple[str, int]:
+def _single(text: str, at: int) -> tuple[str, int]:
+    end = text.find("'", at)
+    end = len(text) if end < 0 else end
+    return text[at:end], end + 1
+
+
+def _double(text: str, at: int) -> tuple[str, int]:
     parts = []
-    while at < len(text) and text[at] != quote:
-        if quote == '"' and text[at] == "\\" and at + 1 < len(text):
-            following = text[at + 1]
-            if following in _ESCAPED:
-                parts.append(following)
-            elif following != "\n":
-                parts.append("\\" + following)
+    while at < len(text) and text[at] != '"':
+        if text[at] == "\\":
+            following = text[at + 1 : at + 2]
+            parts.append(following if following in _ESCAPED else "" if following == "\n" else f"\\{following}")
             at += 2
         else:
             parts.append(text[at])

@@ -35,7 +35,10 @@ def play(tmp_path: Path) -> Path:
         {
             "name": "Compare what the queries found",
             "ansible.builtin.assert": {
-                "that": ["addresses.result == ['192.168.1.21']", "stateful.result == ['pi1/faces', 'pi1/meter', 'pi1/training']"],
+                "that": [
+                    "addresses.result == ['192.168.1.21']",
+                    "stateful.result == ['pi1/faces', 'pi1/meter', 'pi1/training']",
+                ],
             },
         }
     )

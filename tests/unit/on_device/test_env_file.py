@@ -1,7 +1,7 @@
 # Copyright (c) 2026, kraf.edge contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of EnvironmentFile=, as systemd reads them: the cases of its own test-env-file.c, and more."""
+"""Files of EnvironmentFile=: what systemd 252 made of each of these texts when it was asked."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import env_fil
         ("a=\nb=''\n", {"a": "", "b": ""}),
         ("a=$B\r\n", {"a": "$B"}),
         ("a=it\\'s\n", {"a": "it's"}),
+        ("a=it's\n", {"a": "it's"}),
+        ('a=x "y"\n', {"a": 'x "y"'}),
+        ("a='it'\\''s'\n", {"a": "it''s'"}),
+        ('b=1" \t\\ \nc=1\n', {"b": '1" \t ', "c": "1"}),
+        ("=x\ra=1\rb=2", {"a": "1", "b": "2"}),
+        ("a='\rb\n", {"a": "\rb\n"}),
         ("", {}),
     ],
 )

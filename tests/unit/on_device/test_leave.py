@@ -76,6 +76,18 @@ def test_what_is_ours_is_found_and_what_is_the_owners_is_not(root: Path, asked: 
     assert not found.redirected
 
 
+def test_the_condition_of_a_unit_goes_and_its_owners_drop_in_stays(root: Path, asked: list[str]) -> None:
+    folders = [root / f"etc/systemd/system/{name}.service.d" for name in ("faces", "meter")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "zzz-kraf.conf").touch()
+    (folders[1] / "override.conf").touch()
+    leave.leave(leave.look(root), 600, root)
+    assert not folders[0].exists()
+    assert [path.name for path in folders[1].iterdir()] == ["override.conf"]
+    assert asked[-1] == "reload"
+
+
 def test_everything_of_ours_is_taken_away_and_a_second_look_finds_nothing(root: Path, asked: list[str]) -> None:
     leave.leave(leave.look(root), 600, root)
     assert not leave.look(root).anything

@@ -22,6 +22,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
     library,
     manifest,
     placement,
+    service,
     standby,
     takeover,
     tree,
@@ -149,6 +150,31 @@ def test_its_units_are_written_once(engine: Docker, tmp_path: Path) -> None:
     assert "ExecStartPre=-" in (tmp_path / "units/docker.service.d/kraf-takeover.conf").read_text()
     assert (tmp_path / "units/kraf-takeover.timer").exists()
     assert (tmp_path / "library/takeover").stat().st_mode & 0o111
+
+
+def test_before_a_unit_starts_at_boot_it_is_kept_down(
+    engine: Docker, forwards: Forwards, edge: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "AWAY", tmp_path / "away")
+    name = "unit:notes.service"
+    placement.save(replace(RECORD, container=name, container_id=name, restart_policy="enabled"))
+    takeover.install()
+    text = (tmp_path / "units/kraf-takeover-boot.service").read_text()
+    assert f"ExecStart=-/usr/bin/python3 {tmp_path}/library/takeover boot" in text
+    assert (tmp_path / "units/multi-user.target.wants/kraf-takeover-boot.service").is_symlink()
+    takeover.main("boot")
+    assert not (tmp_path / "away").exists()
+    edge.append(WAYS[0]["sni"])
+    takeover.main("boot")
+    assert [path.name for path in (tmp_path / "away").iterdir()] == ["notes.service"]
+
+
+def test_a_device_without_docker_is_guarded_too(
+    engine: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "SOCKET", str(tmp_path / "none"))
+    takeover.install()
+    assert (tmp_path / "units/kraf-takeover-boot.service").exists()
 
 
 def test_while_paused_the_file_says_so_and_the_timer_runs(engine: Docker) -> None:
