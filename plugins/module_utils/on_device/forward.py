@@ -76,9 +76,10 @@ CPUWeight=1000
 Nice=-10
 RuntimeDirectory=kraf
 RuntimeDirectoryPreserve=yes
-ExecStartPre=/usr/sbin/nft -f {etc}/forward.nft
 ExecStartPre=/bin/cp {etc}/haproxy.cfg {run}/haproxy.loaded
 ExecStart=/usr/sbin/haproxy -Ws -f {etc}/haproxy.cfg -p {run}/haproxy.pid -S {run}/master.sock
+# Once it listens: clients of a port that an app has open already would be turned away meanwhile.
+ExecStartPost=/usr/sbin/nft -f {etc}/forward.nft
 ExecReload=/bin/cp {etc}/haproxy.cfg {run}/haproxy.loaded
 ExecReload=/bin/kill -USR2 $MAINPID
 ExecStopPost=-/usr/sbin/nft delete table inet kraf_forward
