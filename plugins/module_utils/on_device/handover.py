@@ -174,6 +174,8 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
             pairs = tree.to_edge(record.trees, task.remote, task.epoch + 1, task.good_tree)
         else:
             pairs = tree.to_device(record.trees, task.remote, task.good_tree, task.epoch + 1)
+        if to == EDGE:
+            disk.back(disks, task.limit)
         # Before the first copy reads anything: what changes from now on is read again.
         seen = {name: manifest.make(folder) for name, folder in record.trees} if to == EDGE else {}
         sums = {one.name: disk.read(one) for one in disks} if to == EDGE else {}

@@ -96,7 +96,7 @@ def _on_mounts(found: Mapping[str, Any]) -> list[Row]:
     for name, one in sorted((found.get("data") or {}).items()):
         if not one.get("volume"):
             continue
-        if not one["mounted"]:
+        if found.get("running") and not one["mounted"]:
             why = f"the volume {one['volume']} is not mounted at the device now: what is written there is not on it"
             listed.append(row(f"mount of data {name}", REFUSED, why))
         why = "at the edge all files belong to the volume's server, and to group 33, which the app is given"

@@ -156,7 +156,7 @@ class Steps:
                 self.edge.check(self._workload(choice, choice.reference or job.site.image, job.epoch + 1, 0))
         else:
             self._container_is_there()
-        for one in job.disks:
+        for one in () if job.run else job.disks:
             job.say(f"data {one.name}: nothing is copied, it lies on the volume {one.volume}")
 
     def _job_can_move(self) -> None:
