@@ -94,6 +94,7 @@ exports:
       pod: export-photos-0
       port: 8443
       ready: true
+      held_by: ""
       service: export-photos
       url: https://export-photos.kraf-pi1.svc:8443/
       volume: photos
@@ -107,6 +108,10 @@ exports:
     door_name: {description: Server name by which the device asks the door for it., type: str, returned: always}
     pod: {description: Name of the pod., type: str, returned: always}
     ready: {description: Whether the pod is ready., type: bool, returned: always}
+    held_by:
+      description: The app that has the volume at the edge, so that connections are refused; empty while it serves.
+      type: str
+      returned: always
     image: {description: Image of the server., type: str, returned: always}
     credentials_secret: {description: Secret with the keys username and password., type: str, returned: always}
 cluster:

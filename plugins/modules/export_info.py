@@ -62,6 +62,7 @@ exports:
       pod: export-photos-0
       port: 8443
       ready: true
+      held_by: ""
       service: export-photos
       url: https://export-photos.kraf-pi1.svc:8443/
       volume: photos

@@ -187,6 +187,14 @@ apps:
     lost: {description: The side that is lost and has not been told., type: str, returned: success}
     removed: {description: What was abandoned., type: list, elements: str, returned: success}
     standby: {description: What the edge is kept ready with., type: dict, returned: success}
+    disks:
+      description:
+        - Data directories on volumes of the device, of which nothing is copied. C(node) is the only one that can mount
+          the volume beside its export; empty is any.
+      type: list
+      elements: dict
+      returned: success
+      sample: [{name: results, volume: photos, node: worker1}]
     copied_bytes:
       description: What copies of the data sent over the line, before clients waited (C(first)) and meanwhile (C(held)).
       type: dict

@@ -17,6 +17,8 @@ from .labels import COMPONENT, labels
 from .namespace import PULL_SECRET
 
 CONTAINER = "webdav"
+HELD_BY = "kraf.io/held-by"
+"""Annotation of the StatefulSet: the app that has the volume at the edge."""
 USER = 33
 """www-data, who owns the files on the volume."""
 CONFIG_FILES = {"lighttpd.conf": files.LIGHTTPD, "quota.lua": files.QUOTA, "start": files.START, "probe": files.PROBE}
@@ -32,12 +34,14 @@ class Export:
         device_uid: uid of the device.
         volume: name of the volume.
         image: the image with lighttpd.
+        held_by: an app that runs at the edge with the volume; nothing is served then, and connections are refused.
     """
 
     device: str
     device_uid: str
     volume: str
     image: str = ""
+    held_by: str = ""
 
     @property
     def namespace(self) -> str:
@@ -100,12 +104,15 @@ def _stateful_set(export: Export, data: Mapping[str, str]) -> dict[str, Any]:
     annotations["kraf.io/credentials"] = digest
     template = {"metadata": {"labels": export.marks, "annotations": annotations}, "spec": _pod(export)}
     spec = {
-        "replicas": 1,
+        "replicas": 0 if export.held_by else 1,
         "serviceName": export.name,
         "selector": {"matchLabels": _selector(export)},
         "template": template,
     }
-    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": _metadata(export), "spec": spec}
+    metadata = _metadata(export)
+    if export.held_by:
+        metadata["annotations"] = {HELD_BY: export.held_by}
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": metadata, "spec": spec}
 
 
 def _pod(export: Export) -> dict[str, Any]:

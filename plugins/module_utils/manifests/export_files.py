@@ -11,6 +11,7 @@ from __future__ import annotations
 
 VOLUME = "/srv/volume"
 """Where the volume is mounted. ``files`` in it is served; ``.kraf`` beside it holds locks and unfinished uploads."""
+FILES = "files"
 CREDENTIALS = "/etc/kraf/export"
 CONFIG = "/etc/kraf/config"
 PLAIN_PORT = 8080

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core import names
+from .export import USER as SERVER
 from .labels import APP, COMPONENT, EPOCH, labels
 from .namespace import PULL_SECRET
+from .workload import Disk, disk_volumes
 
 RSYNC_PORT = 8730
 BOX_PORT = 8731
@@ -26,6 +28,7 @@ CONTAINER = "mover"
 USER = "kraf"
 ROOT = "/kraf/data"
 BOX = "/kraf/box"
+DISKS = "/kraf/disks"
 RUN_ANNOTATION = "kraf.io/run"
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP", "SETGID", "SETUID", "SYS_CHROOT")
 """What keeping owners, modes, device nodes and capabilities of files takes (capabilities(7)), and rsync's chroot."""
@@ -138,6 +141,53 @@ text="{{$text}}"
 """
 """Lists the files of tree $1 that may have changed since; leaves in $text where the lists lie, by name, as JSON."""
 
+# Names are bytes: records end with NUL. What davfs2 calls lost+found at the top of a mount is not the server's.
+_LIST = f"""\
+set -eu
+export LC_ALL=C
+name=$1 how=$3
+mkdir -p "$2"
+cd "$2"
+top=
+if [ "${{2##*/}}" = files ] && [ "$(dirname "$(dirname "$2")")" = {DISKS} ]; then top=./lost+found; fi
+sync -f .
+entries() {{
+  find . -mindepth 1 -path "$top" -prune -o -type d -printf 'd - %P\\0'
+  if [ "$how" = auto ] && [ "$(du -s -B1 . | cut -f1)" -ge {64 << 20} ]; then
+    find . -path "$top" -prune -o -type f -printf 's %s %P\\0'
+  else
+    find . -path "$top" -prune -o -type f -print0 | xargs -0 -r sha256sum -z \
+      | sed -z 's,^\\([0-9a-f]*\\)  \\./,f \\1 ,'
+  fi
+}}
+entries | sort -z >{BOX}/there
+"""
+COMPARE = f"""\
+{_LIST}
+base64 -d {BOX}/files/$(cat /kraf/secret/token)/disk-"$name" | sort -z >{BOX}/told
+comm -z -3 {BOX}/there {BOX}/told | head -z -n 5 | tr -d '\\t' | tr '\\0' '\\n'
+"""
+"""Compares a directory ($2) with what the device has told of it ($1: data directory); prints what differs."""
+SHOW = f"""\
+{_LIST}
+odd() {{ find . -mindepth 1 -path "$top" -prune -o ! -type f ! -type d -printf "$1"; }}
+(cat {BOX}/there; odd 'x - %P\\0') | base64 -w0 >{BOX}/shown
+dir={BOX}/files/$(cat /kraf/secret/token)
+chmod 644 {BOX}/shown
+mv {BOX}/shown "$dir/disk-$name"
+odd '%y %P\\n' | head -n 20
+find . -type f -links +1 -printf 'f %P\\n' | head -n 20
+"""
+"""Leaves what a directory holds for the device; prints what WebDAV does not show as it is: type, path."""
+GIVE = f"""\
+set -eu
+[ "$KRAF_RUN" = "$2" ] || {{ echo "this mover is of run $KRAF_RUN" >&2; exit 3; }}
+chown -h -R {SERVER}:{SERVER} "$1"
+chmod -R u+rwX "$1"
+sync -f "$1"
+"""
+"""Gives what an app has written to its volume's server, which has no rights of root."""
+
 THERE, WAITING = "there", "waiting"
 
 
@@ -152,6 +202,7 @@ class Mover:
             spec that say which nodes can run the app, for then.
         token: shared with the device.
         data: whether the app has a volume.
+        disks: data directories on volumes of the device.
     """
 
     device: str
@@ -165,6 +216,7 @@ class Mover:
     node: str = ""
     data: bool = True
     fits: Mapping[str, Any] = field(default_factory=dict)
+    disks: tuple[Disk, ...] = ()
 
     @property
     def name(self) -> str:
@@ -229,6 +281,8 @@ def pod(mover: Mover) -> dict[str, Any]:
     if mover.data:
         mounts.append({"name": "data", "mountPath": ROOT})
         volumes.append({"name": "data", "persistentVolumeClaim": {"claimName": names.workload(mover.app)}})
+    volumes += disk_volumes(mover.disks)
+    mounts += [{"name": one["name"], "mountPath": f"{DISKS}/{one['name']}"} for one in disk_volumes(mover.disks)]
     serve = {
         "name": CONTAINER,
         "image": mover.image,
@@ -256,8 +310,9 @@ def pod(mover: Mover) -> dict[str, Any]:
         "containers": [serve, *([_pull(mover)] if mover.app_image else [])],
         "volumes": volumes,
     }
-    if mover.node:
-        spec["nodeSelector"] = {"kubernetes.io/hostname": mover.node}
+    node = mover.node or next((disk.node for disk in mover.disks if disk.node), "")
+    if node:
+        spec["nodeSelector"] = {"kubernetes.io/hostname": node}
     else:
         spec.update(mover.fits)
     return _object(mover, "Pod", spec=spec)

@@ -18,7 +18,7 @@ from ..catalog.records import App
 from ..core import names
 from ..core.errors import KrafError
 from .labels import COMPONENT, labels
-from .workload import Health, Process, Workload
+from .workload import Disk, Health, Process, Workload
 
 KEY = "workload"
 LARGEST = 2**20
@@ -54,6 +54,7 @@ def read(found: Mapping[str, Any]) -> Workload:
     process["files"] = tuple((path, base64.b64decode(content), runs) for path, content, runs in process["files"])
     process["health"] = Health(**process["health"]) if process["health"] else None
     app = App.from_dict(row.pop("app"))
+    row["disks"] = tuple(Disk(**one) for one in row.get("disks") or ())
     return Workload(app=app, process=Process(**process), **row)
 
 

@@ -15,6 +15,8 @@ from typing import Any
 from ..catalog.records import App
 from ..core import names, sizes
 from . import relay
+from .export import USER
+from .export_files import FILES
 from .labels import ARCHITECTURE, COMPONENT, EPOCH, emulates, labels
 from .namespace import PULL_SECRET
 
@@ -105,6 +107,27 @@ class Process:
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A data directory on a volume of the device, which the app has at the edge as it is.
+
+    Attributes:
+        name: of the data directory; ``volume`` of the volume.
+        inside: path below what the volume's export serves; empty for all of it.
+        node: the only node that can mount it beside its export; empty where that is left to the volume.
+    """
+
+    name: str
+    volume: str
+    inside: str = ""
+    node: str = ""
+
+    @property
+    def path(self) -> str:
+        """Path on the volume."""
+        return f"{FILES}/{self.inside}" if self.inside else FILES
+
+
+@dataclass(frozen=True)
 class Workload:
     """An app at the edge, as it is wanted.
 
@@ -119,6 +142,7 @@ class Workload:
         tree: number of the copy of the data that it uses.
         node: where it had better run, since its image is there; empty is anywhere.
         emulated: the architecture that its node has to emulate instead; empty for none.
+        disks: data directories of which nothing is copied.
     """
 
     app: App
@@ -131,6 +155,7 @@ class Workload:
     tree: int
     node: str = ""
     emulated: str = ""
+    disks: tuple[Disk, ...] = ()
 
     @property
     def name(self) -> str:
@@ -269,7 +294,7 @@ def _template(workload: Workload) -> dict[str, Any]:
         "imagePullSecrets": [{"name": PULL_SECRET}],
         **nodes(workload),
         "terminationGracePeriodSeconds": max(1, process.stop_seconds),
-        "securityContext": _pod_security(process),
+        "securityContext": _pod_security(process, workload.disks),
         "containers": [_container(workload)],
     }
     if app.job:
@@ -307,13 +332,18 @@ def nodes(workload: Workload) -> dict[str, Any]:
         preferred = [{"weight": 100, "preference": {"matchExpressions": here}}]
         affinity = found.setdefault("affinity", {}).setdefault("nodeAffinity", {})
         affinity["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
+    pinned = next((disk.node for disk in workload.disks if disk.node), "")
+    if pinned:
+        found.setdefault("nodeSelector", {})["kubernetes.io/hostname"] = pinned
     return found
 
 
-def _pod_security(process: Process) -> dict[str, Any]:
+def _pod_security(process: Process, disks: tuple[Disk, ...] = ()) -> dict[str, Any]:
     found: dict[str, Any] = {"seccompProfile": {"type": "RuntimeDefault"}}
-    if process.groups:
-        found["supplementalGroups"] = list(process.groups)
+    # Files on a volume of the device belong to the server that has stored them, and to its group.
+    groups = [*process.groups, *([USER] if disks and USER not in process.groups else [])]
+    if groups:
+        found["supplementalGroups"] = groups
     if process.sysctls:
         found["sysctls"] = [{"name": name, "value": value} for name, value in process.sysctls]
     return found
@@ -321,9 +351,16 @@ def _pod_security(process: Process) -> dict[str, Any]:
 
 def _volumes(workload: Workload) -> list[dict[str, Any]]:
     if workload.app.data:
-        return [{"name": "data", "persistentVolumeClaim": {"claimName": workload.name}}]
+        own = {"name": "data", "persistentVolumeClaim": {"claimName": workload.name}}
+        return [own, *disk_volumes(workload.disks)]
     gate = {"name": gate_name(workload.app), "optional": True}
     return [{"name": "gate", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "fence", "configMap": gate}]
+
+
+def disk_volumes(disks: tuple[Disk, ...]) -> list[dict[str, Any]]:
+    """The volumes of the device that a pod mounts, each once."""
+    claims = sorted({names.claim(disk.volume) for disk in disks})
+    return [{"name": f"disk-{one}", "persistentVolumeClaim": {"claimName": one}} for one in claims]
 
 
 def _memory(process: Process) -> list[tuple[str, str, int]]:
@@ -351,8 +388,12 @@ def _own_volumes(workload: Workload) -> list[dict[str, Any]]:
 def _mounts(workload: Workload) -> list[dict[str, Any]]:
     process = workload.process
     found: list[dict[str, Any]] = []
+    disks = {disk.name: disk for disk in workload.disks}
     for data in workload.app.data:
         one: dict[str, Any] = {"name": "data", "mountPath": data.path, "subPath": f"{workload.tree}/{data.name}"}
+        if data.name in disks:
+            disk = disks[data.name]
+            one.update(name=f"disk-{names.claim(disk.volume)}", subPath=disk.path)
         if any(f"{data.path}/".startswith(f"{path}/") for path in process.read_only_paths):
             one["readOnly"] = True
         found.append(one)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import docker, forward, inside, placement, service, starters, tree
+from . import disk, docker, forward, inside, placement, service, starters, tree
 from .container import Container, from_inspect
 
 LARGEST_FILE = 2**20
@@ -131,7 +131,7 @@ def describe(found: dict[str, Any], data: Sequence[tuple[str, str]], secrets: bo
     folders = {}
     for name, path in data:
         folder = _folder(container, path)
-        folders[name] = {"path": path, "folder": folder, **_state(folder)}
+        folders[name] = {"path": path, "folder": folder, **_state(name, folder)}
     result["data"] = folders
     return result
 
@@ -170,14 +170,17 @@ def _folder(container: Container, path: str) -> str:
     return os.path.realpath(folder) if best else ""
 
 
-def _state(folder: str) -> dict[str, Any]:
+def _state(name: str, folder: str) -> dict[str, Any]:
+    on_mount = disk.of([(name, folder)]) if folder else []
+    if on_mount:
+        return disk.state(on_mount[0])
     if not folder or not os.path.isdir(folder):
         return {"exists": False, "bytes": 0, "mount_point": False, "free_bytes": 0}
-    disk = os.statvfs(folder)
+    room = os.statvfs(folder)
     return {
         "exists": True,
         "bytes": tree.size(folder),
         # A directory that is itself a mount point cannot be renamed.
         "mount_point": os.path.ismount(folder),
-        "free_bytes": disk.f_bavail * disk.f_frsize,
+        "free_bytes": room.f_bavail * room.f_frsize,
     }

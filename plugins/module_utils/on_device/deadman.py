@@ -16,7 +16,7 @@ import sys
 from dataclasses import replace
 
 from ..core.errors import KrafError
-from . import door, forward, library, placement, runner, units, ways
+from . import disk, door, forward, library, placement, runner, units, ways
 from .forward_store import TCP
 from .placement import DEVICE, EDGE, IDLE, MOVING, Record
 
@@ -73,6 +73,8 @@ def resume(record: Record) -> Record:
 def restore(record: Record) -> Record:
     """Give clients back to the owner: what a hand-over that was not verified has changed so far."""
     if record.to == EDGE:
+        # The app starts again over its data, or not at all: the timer tries again.
+        disk.back(disk.of(record.data, record.disks), START_LIMIT)
         if record.restart_policy and not record.job and runner.of(record).start(record):
             _await(record.app)
         ways.release(record.app, DEVICE)

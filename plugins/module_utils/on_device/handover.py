@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.errors import KrafError
-from . import deadman, door, forward, manifest, placement, runner, standby, takeover, tree, ways
+from . import deadman, disk, door, forward, manifest, placement, runner, standby, takeover, tree, ways
 from .placement import DEVICE, EDGE, IDLE, MOVING, READY, Record
 
 
@@ -86,10 +86,13 @@ def admit(task: Task) -> Record:
     record = placement.admit(task.app, task.fence)
     if record is None:
         first = Record(task.app, DEVICE, 1, fence=task.fence, overlap=task.overlap, job=task.job, data=task.data)
+        first = replace(first, disks=disk.named(disk.of(task.data)))
         return placement.save(_as_it_runs(task, first))
     record = deadman.resume(record)
     if record.owner == DEVICE and record.phase == IDLE and task.container:
-        record = replace(record, data=task.data or record.data, overlap=task.overlap, job=task.job)
+        data = task.data or record.data
+        disks = disk.named(disk.of(data))
+        record = replace(record, data=data, disks=disks, overlap=task.overlap, job=task.job)
         # Once the edge owns the app, the container has the policy that a run gave it, and the record its owner's.
         if task.owner != EDGE:
             record = _as_it_runs(task, record)
@@ -166,12 +169,17 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
     with _meeting(task) as box:
         record = _expect(admit(task), task, owner)
         led = ways.ensure(task.app, task.container, task.ways, task.doors)
+        disks = disk.of(record.data, record.disks)
         if to == EDGE:
-            pairs = tree.to_edge(task.data, task.remote, task.epoch + 1, task.good_tree)
+            pairs = tree.to_edge(record.trees, task.remote, task.epoch + 1, task.good_tree)
         else:
-            pairs = tree.to_device(record.data, task.remote, task.good_tree, task.epoch + 1)
+            pairs = tree.to_device(record.trees, task.remote, task.good_tree, task.epoch + 1)
+        if to == EDGE:
+            disk.back(disks, task.limit)
         # Before the first copy reads anything: what changes from now on is read again.
-        seen = {name: manifest.make(folder) for name, folder in task.data} if to == EDGE else {}
+        seen = {name: manifest.make(folder) for name, folder in record.trees} if to == EDGE else {}
+        sums = {one.name: disk.read(one) for one in disks} if to == EDGE else {}
+        shown: dict[str, str] = {}
         copied = {"first": 0, "held": 0}
         if pairs:
             tell = _progress(box, clock)
@@ -194,7 +202,7 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
             why = "it was started on the device meanwhile, and would begin anew at the edge"
             raise KrafError(f"job {task.app}", task.container, why, "Wait until it has ended, then move it")
         if found:
-            record = replace(runs.noted(record, found), data=task.data)
+            record = runs.noted(record, found)
         record = placement.save(replace(record, phase=MOVING, to=to))
         try:
             deadman.arm(task.app, task.deadman_seconds)
@@ -208,12 +216,17 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
                 runs.stop(record)
                 clock.mark("halted")
                 box.put("halted")
-                changes = _changes(task, seen)
+                changes = _changes(record, seen)
+                _leave(task, box, disks, sums, clock)
             else:
                 changes = dict(json.loads(_await(task, box, "stopped", task.limit) or "{}"))
                 clock.mark("halted")
+                shown = {one.name: box.get(f"disk-{one.name}") or "" for one in disks}
             if pairs:
                 copied["held"] = _copy(task, record, pairs, changes, clock)
+            if disks and to == EDGE:
+                _await(task, box, "compared", task.copy_limit)
+                clock.mark("compared")
             record = _disarm(task, box, record)
         except BaseException:
             # The edge may have stopped its own: clients stay held until the run has settled, or the timer fires.
@@ -225,6 +238,9 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         _await(task, box, "committed", task.limit)
         clock.mark("committed")
         if to == DEVICE:
+            disk.back(disks, task.limit)
+            for one in disks:
+                disk.compare(one, shown[one.name])
             start_here(task, record)
         elif task.ways:
             ways.probe_edge(task.ways, task.doors, task.limit)
@@ -242,6 +258,19 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         return _finish(task, record, clock, more)
 
 
+def _leave(task: Task, box: door.Box, disks: Sequence[disk.Disk], sums: Mapping[str, disk.Sums], clock: Clock) -> None:
+    """The volumes of the app are the edge's: all is sent, nothing is mounted, and the mover is told what was there."""
+    if not disks:
+        return
+    found = {one.name: disk.told(disk.read(one, sums[one.name])) for one in disks}
+    clock.mark("read")
+    disk.leave(disks, task.limit)
+    clock.mark("unmounted")
+    for name, text in found.items():
+        box.put(f"disk-{name}", text)
+    box.put("unmounted")
+
+
 def keep_ready(task: Task) -> dict[str, Any]:
     """The device's part of a standby: a verified copy at the edge, and something that asks there before the app starts.
 
@@ -254,8 +283,8 @@ def keep_ready(task: Task) -> dict[str, Any]:
         runs = runner.of(task)
         found = runs.describe()
         ways.ensure(task.app, task.container, task.ways, task.doors)
-        pairs = tree.to_edge(task.data, task.remote, task.new_tree, task.good_tree)
-        seen = {name: manifest.make(folder) for name, folder in task.data}
+        pairs = tree.to_edge(record.trees, task.remote, task.new_tree, task.good_tree)
+        seen = {name: manifest.make(folder) for name, folder in record.trees}
         copied = {"first": 0, "held": 0}
         if pairs:
             tell = _progress(box, clock)
@@ -264,18 +293,18 @@ def keep_ready(task: Task) -> dict[str, Any]:
         runs.prepare()
         clock.mark("prepared")
         box.put("prepared")
-        if pairs and not _unchanged(task, pairs, seen):
+        if pairs and not _unchanged(task, record, pairs, seen):
             with standby.paused(record, found, task.pause_seconds):
                 clock.mark("held")
-                changes = _changes(task, seen)
+                changes = _changes(record, seen)
                 limit = task.pause_seconds if found.running else task.copy_limit
                 copied["held"] = tree.final(task.app, pairs, task.remote, limit, changes).bytes
                 tree.compare(task.app, pairs, task.remote, limit, changes)
-                seen = {name: manifest.make(folder) for name, folder in task.data}
+                seen = {name: manifest.make(folder) for name, folder in record.trees}
             clock.mark("released")
         standby.remember(task.app, seen)
         offered = tuple(dataclasses.asdict(one) for one in task.ways)
-        record = placement.save(replace(runs.noted(record, found), data=task.data, ways=offered))
+        record = placement.save(replace(runs.noted(record, found), ways=offered))
         takeover.install()
         tree.forget(task.app)
         paused = round(clock.at["released"] - clock.at["held"], 3) if "held" in clock.at else 0.0
@@ -296,6 +325,10 @@ def take_over(task: Task) -> dict[str, Any]:
         if takeover.answers(task.app, task.ways):
             why, fix = "it answers at the edge", "Leave edge_lost out, and it moves as ever"
             raise KrafError(f"app {task.app}", None, why, fix)
+        if record.disks:
+            volumes = ", ".join(sorted({volume for _name, volume in record.disks}))
+            why, fix = f"its data lie on the volume {volumes}, in the cluster that is lost", "Bring the cluster back"
+            raise KrafError(f"app {task.app}", None, why, fix)
         # A copy that was verified and not yet put in place is the newest there is.
         taken = record.phase == READY and record.to == DEVICE
         start_here(task, record if taken else replace(record, phase=IDLE))
@@ -309,12 +342,12 @@ def take_over(task: Task) -> dict[str, Any]:
         return {"changed": True, "record": record.as_json(), "copy_age_seconds": age}
 
 
-def _unchanged(task: Task, pairs: Sequence[tree.Pair], seen: Mapping[str, manifest.Manifest]) -> bool:
+def _unchanged(task: Task, record: Record, pairs: Sequence[tree.Pair], seen: Mapping[str, manifest.Manifest]) -> bool:
     """Whether the first copy holds the data as they were at one moment: nothing was written while it was made."""
-    if not all(manifest.same(folder, seen[name]) for name, folder in task.data):
+    if not all(manifest.same(folder, seen[name]) for name, folder in record.trees):
         return False
     try:
-        tree.compare(task.app, pairs, task.remote, task.copy_limit, {name: "" for name, _folder in task.data})
+        tree.compare(task.app, pairs, task.remote, task.copy_limit, dict.fromkeys(seen, ""))
     except KrafError:
         return False
     return True
@@ -324,7 +357,7 @@ def abandon(task: Task) -> dict[str, Any]:
     """Nothing is kept ready for the app any more: what a copy left here, and what asks there before it starts."""
     with placement.exclusive(task.app):
         record = admit(task)
-        gone = [path for _name, folder in record.data for path in tree.abandon(folder, record.epoch)]
+        gone = [path for _name, folder in record.trees for path in tree.abandon(folder, record.epoch)]
         standby.forget(task.app)
         tree.forget(task.app)
         record = placement.save(replace(record, ways=()))
@@ -343,13 +376,13 @@ def _progress(box: door.Box, clock: Clock) -> tree.Tell:
     return tell
 
 
-def _changes(task: Task, seen: Mapping[str, manifest.Manifest]) -> dict[str, str]:
+def _changes(record: Record, seen: Mapping[str, manifest.Manifest]) -> dict[str, str]:
     """Lists of the files that have to be read again, now that nothing writes any more, by the directory's name."""
     lists = {}
-    for name, folder in task.data:
+    for name, folder in record.trees:
         paths = manifest.changed(folder, seen[name])
         if paths is not None:
-            lists[name] = tree.listed(task.app, name, paths) if paths else ""
+            lists[name] = tree.listed(record.app, name, paths) if paths else ""
     return lists
 
 
@@ -359,7 +392,7 @@ def _copy(task: Task, record: Record, pairs: Sequence[tree.Pair], changes: tree.
     clock.mark("copied")
     tree.compare(task.app, pairs, task.remote, task.copy_limit, changes)
     if record.to == DEVICE:
-        for _name, folder in record.data:
+        for _name, folder in record.trees:
             tree.durable(tree.beside(folder, task.epoch + 1))
     clock.mark("compared")
     return sent
@@ -368,8 +401,9 @@ def _copy(task: Task, record: Record, pairs: Sequence[tree.Pair], changes: tree.
 def start_here(task: Task, record: Record) -> None:
     """The copy into its place, the container as it was, and its probe; a job is not started: it has run."""
     if record.phase == READY and record.to == DEVICE:
-        for _name, folder in record.data:
+        for _name, folder in record.trees:
             tree.swap(folder, record.epoch + 1)
+    disk.back(disk.of(record.data, record.disks), task.limit)
     if record.job:
         return
     runner.of(record).start(record)
@@ -379,8 +413,14 @@ def start_here(task: Task, record: Record) -> None:
 def _unswap(record: Record) -> None:
     """Take back what ``start_here`` has put in place; what the app wrote meanwhile is kept aside."""
     if record.phase == READY and record.to == DEVICE:
-        for _name, folder in record.data:
+        for _name, folder in record.trees:
             tree.unswap(folder, record.epoch + 1)
+
+
+def _stop_here(task: Task, record: Record) -> int:
+    """The app stopped, its volumes unmounted; files that could not be sent, of a device that was lost meanwhile."""
+    runner.of(record).stop(record)
+    return disk.leave(disk.of(record.data, record.disks), task.limit, sent=task.lost != DEVICE)
 
 
 def settle(task: Task) -> dict[str, Any]:
@@ -394,7 +434,7 @@ def settle(task: Task) -> dict[str, Any]:
             start_here(task, record if taken else replace(record, phase=IDLE))
             ways.release(task.app, DEVICE)
         else:
-            runner.of(record).stop(record)
+            _stop_here(task, record)
             if not task.lost:
                 _unswap(record)
             ways.ensure(task.app, task.container, task.ways, task.doors)
@@ -412,12 +452,12 @@ def fence_off(task: Task) -> dict[str, Any]:
     """The edge owns the app, or is to get it back: the container stopped, before anything starts there."""
     with placement.exclusive(task.app):
         record = _agreed(task)
-        runner.of(record).stop(record)
+        unsent = _stop_here(task, record)
         if not task.lost:
             _unswap(record)
             return {"changed": True, "record": record.as_json()}
         # The edge has gone on from the last copy; what this side wrote after it is in no other place.
-        found = standby.divergence(record)
+        found = {**standby.divergence(record), **disk.damage(disk.of(record.data, record.disks), unsent)}
         record = placement.save(replace(record, diverged=record.diverged or any(found.values())))
         return {"changed": True, "record": record.as_json(), "diverged": found}
 
@@ -431,7 +471,7 @@ def still_held(task: Task) -> dict[str, Any]:
             why = f"its forward leads to {', '.join(released) or 'nowhere'}: clients have spoken to the new side"
             raise KrafError(f"app {task.app}", record.phase, why, "Run the playbook again; it goes on from there")
         if record.to == DEVICE:
-            runner.of(record).stop(record)
+            _stop_here(task, record)
             _unswap(record)
         return {"changed": True, "record": record.as_json()}
 
@@ -492,13 +532,13 @@ def _finish(task: Task, record: Record, clock: Clock, more: dict[str, Any]) -> d
         runner.of(record).tidy(record)
     tree.forget(task.app)
     if record.diverged and record.owner == DEVICE:
-        for _name, folder in record.data:
+        for _name, folder in record.trees:
             tree.set_aside(folder, record.epoch)
         record = placement.save(replace(record, diverged=False))
-    for _name, folder in record.data:
+    for _name, folder in record.trees:
         tree.purge(folder, record.epoch)
     held = round(clock.at["released"] - clock.at["held"], 3) if "released" in clock.at and "held" in clock.at else 0.0
-    aside = [tree.beside(folder, record.epoch - 1) for _name, folder in record.data]
-    aside += [path for _name, folder in record.data for path in tree.set_asides(folder)]
+    aside = [tree.beside(folder, record.epoch - 1) for _name, folder in record.trees]
+    aside += [path for _name, folder in record.trees for path in tree.set_asides(folder)]
     more = {**more, "aside": [path for path in aside if os.path.exists(path)]}
     return {"changed": True, "record": record.as_json(), "clock": clock.at, "held_seconds": held, **more}

@@ -44,6 +44,7 @@ class Record:
         job: whether the app runs once: on the device it is at rest, and no hand-over starts it there.
         container: its name and id, and how it was started: ``restart_policy``, ``restart_maximum``.
         data: name and directory of each of its data directories.
+        disks: name and volume of those data directories that lie on the mount of a volume; nothing of them is copied.
         ways: its ports as the edge would serve them, while the edge is kept ready to take over; the guard asks there.
         paused: whether its container is paused for the end of a copy.
         verified: when its own copy of the data was last known to be the owner's, seconds since 1970; 0 is unknown.
@@ -64,6 +65,7 @@ class Record:
     restart_policy: str = ""
     restart_maximum: int = 0
     data: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+    disks: tuple[tuple[str, str], ...] = ()
     ways: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
     paused: bool = False
     verified: float = 0.0
@@ -72,7 +74,14 @@ class Record:
 
     def as_json(self) -> dict[str, Any]:
         """As its file holds it."""
-        return {**vars(self), "data": [list(one) for one in self.data], "ways": [dict(one) for one in self.ways]}
+        data, disks = [list(one) for one in self.data], [list(one) for one in self.disks]
+        return {**vars(self), "data": data, "disks": disks, "ways": [dict(one) for one in self.ways]}
+
+    @property
+    def trees(self) -> tuple[tuple[str, str], ...]:
+        """Those of its data directories that are copied when it moves."""
+        on_mounts = {name for name, _volume in self.disks}
+        return tuple((name, folder) for name, folder in self.data if name not in on_mounts)
 
 
 def path(app: str) -> Path:
@@ -87,6 +96,7 @@ def load(app: str) -> Record | None:
         return None
     known = {key: value for key, value in found.items() if key in Record.__dataclass_fields__}
     known["data"] = tuple((str(name), str(folder)) for name, folder in known.get("data") or ())
+    known["disks"] = tuple((str(name), str(volume)) for name, volume in known.get("disks") or ())
     known["ways"] = tuple(dict(one) for one in known.get("ways") or ())
     return Record(**known)
 

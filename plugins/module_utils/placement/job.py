@@ -19,6 +19,7 @@ from ..core import names
 from ..core.errors import KrafError
 from ..manifests import mover as mover_manifest
 from ..manifests import relay
+from ..manifests.workload import Disk
 from .edge import Seen
 from .image import Target
 from .outcome import Outcome
@@ -136,6 +137,7 @@ class Job:
         run: number of this run, from the Lease.
         epoch: of the Placement when the run had settled.
         tree: the good tree at the edge at that time.
+        disks: data directories on volumes of the device, of which nothing is copied.
         token: shared by mover and device for this run.
         background: the device's part of the move.
         report: portability of what runs.
@@ -165,6 +167,7 @@ class Job:
     run: int = 0
     epoch: int = 0
     tree: int = 0
+    disks: tuple[Disk, ...] = ()
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     background: Background | None = None
     report: list[dict[str, str]] = field(default_factory=list)

@@ -24,6 +24,7 @@ from ..manifests.workload import Workload
 from ..migration import table
 from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE
+from . import disks
 from .job import Job
 from .records import DONE, FAILED, expired
 from .walk import Walk
@@ -140,12 +141,14 @@ class LostDevice(Walk):
             why = f"the Secret {standby.secret_name(job.app.name)} with what it runs with is gone"
             raise KrafError(f"app {job.app.key}", None, why, FIX)
         stored = standby.read(found)
-        job.image = stored.image
+        job.image, job.disks = stored.image, stored.disks
         return stored
 
     def _prepare(self) -> None:
         job = self.job
         wanted = replace(self._stored(), epoch=job.epoch + 1, tree=job.tree)
+        for disk in wanted.disks:
+            self._say(f"data {disk.name}: on the volume {disk.volume}; what davfs2 on the device had not sent is lost")
         self.edge.place(wanted, job.seen.workload, job.limits.wait)
 
     def _commit(self) -> None:
@@ -153,6 +156,7 @@ class LostDevice(Walk):
 
     def _open_gate(self, epoch: int, wait: bool = True) -> None:
         job = self.job
+        disks.take(job)
         if job.app.data:
             self.steps.start_mover(job.seen.node).mark(epoch)
             return

@@ -18,7 +18,21 @@ from ..cluster.kinds import CONFIG_MAP, POD, SECRET, SERVICE
 from ..core import names
 from ..core.errors import KrafError
 from ..manifests import mover as manifest
-from ..manifests.mover import BOX, CHANGED, CONTAINER, MARK, PURGE, REMEMBER, ROOT, Mover
+from ..manifests.mover import (
+    BOX,
+    CHANGED,
+    COMPARE,
+    CONTAINER,
+    DISKS,
+    GIVE,
+    MARK,
+    PURGE,
+    REMEMBER,
+    ROOT,
+    SHOW,
+    Mover,
+)
+from ..manifests.workload import Disk
 
 SLICE = 5.0
 """Seconds that one wait inside the pod takes at most: in between, this side looks whether the device still works."""
@@ -185,6 +199,20 @@ class MoverPod:
         script = f'{CHANGED}set -- stopped "$text" 0\n{_TALK}'
         self._run("sh", "-c", script, "changed", str(tree))
 
+    def differing(self, disk: Disk) -> list[str]:
+        """The first entries of a volume that are not as the device's mount has shown them last."""
+        _rc, found = self._run("sh", "-c", COMPARE, "compare", disk.name, _at(disk), "all")
+        return found.splitlines()
+
+    def show(self, disk: Disk) -> list[str]:
+        """Tell the device what a volume holds; what of it a mount will not show as it is: type of find(1), path."""
+        _rc, found = self._run("sh", "-c", SHOW, "show", disk.name, _at(disk), "auto")
+        return found.splitlines()
+
+    def give(self, disk: Disk) -> None:
+        """Let a volume's server have what the app has written."""
+        self._run("sh", "-c", GIVE, "give", _at(disk), str(self.mover.run))
+
     def purge(self, keep: int) -> list[str]:
         """Remove all trees but one; which were removed."""
         _rc, found = self._run("sh", "-c", PURGE, "purge", str(keep), str(self.mover.run))
@@ -205,6 +233,10 @@ class MoverPod:
                 "mover at the edge", self.mover.name, said or f"it ended with {found.rc}", "Run it again"
             )
         return found.rc, found.stdout.decode("utf-8", "replace")
+
+
+def _at(disk: Disk) -> str:
+    return f"{DISKS}/disk-{names.claim(disk.volume)}/{disk.path}"
 
 
 def remove(cluster: Cluster, device: str, app: str) -> None:

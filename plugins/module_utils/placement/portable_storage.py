@@ -27,7 +27,7 @@ Content = tuple[str, str, bool]
 
 def rows(app: App, found: Mapping[str, Any]) -> list[Row]:
     """A row for each mount and data directory, and for what lies in the container itself."""
-    listed = data(found)
+    listed = data(found) + _on_mounts(found)
     listed += [one for mount in found.get("mounts") or () for one in _mount(app, found, mount)]
     for one in found.get("tmpfs") or ():
         name = f"tmpfs {one['path']}"
@@ -76,12 +76,34 @@ def data(found: Mapping[str, Any]) -> list[Row]:
     for name, one in sorted((found.get("data") or {}).items()):
         if not one["folder"] or not one["exists"]:
             listed.append(row(f"data {name}", REFUSED, f"{one['path']} lies in no directory or volume of the device"))
+        elif one.get("volume"):
+            why = (
+                f"nothing is copied: {one['folder']} lies on the volume {one['volume']}, which the app has at the edge"
+            )
+            listed.append(row(f"data {name}", KEPT, why))
         elif one["mount_point"]:
             listed.append(row(f"data {name}", REFUSED, f"{one['folder']} is a mount point and cannot be exchanged"))
         elif ":" in one["path"]:
             listed.append(row(f"data {name}", REFUSED, _COLON))
         else:
             listed.append(row(f"data {name}", KEPT, f"{one['folder']} is copied{_bytes(one)}"))
+    return listed
+
+
+def _on_mounts(found: Mapping[str, Any]) -> list[Row]:
+    """What a move of a directory on the mount of a volume depends on, and what a mount is not fit for, by its name."""
+    listed = []
+    for name, one in sorted((found.get("data") or {}).items()):
+        if not one.get("volume"):
+            continue
+        if found.get("running") and not one["mounted"]:
+            why = f"the volume {one['volume']} is not mounted at the device now: what is written there is not on it"
+            listed.append(row(f"mount of data {name}", REFUSED, why))
+        why = "at the edge all files belong to the volume's server, and to group 33, which the app is given"
+        listed.append(row(f"owners in data {name}", TRANSLATED, why))
+        for file in one.get("unsuited") or ():
+            why = f"WebDAV is not fit for it: {file['why']}; keep it on the device's own disk"
+            listed.append(row(f"file {file['path']} of data {name}", LOST, why))
     return listed
 
 
@@ -103,7 +125,7 @@ def _mount(app: App, found: Mapping[str, Any], mount: Mapping[str, Any]) -> list
             why = f"of it only {', '.join(at for at in declared if at.startswith(path + '/'))} is data in the catalog"
             listed.append(row(name, LOST, why))
         else:
-            listed.append(row(name, KEPT, f"data, {'to be read only' if mount.get('read_only') else 'copied'}"))
+            listed.append(row(name, KEPT, f"data, {_how(found, path, mount)}"))
         if str(mount.get("propagation") or "rprivate") not in ("rprivate", "private"):
             why = f"{mount['propagation']}: what is mounted below it on the device later is not seen at the edge"
             listed.append(row(f"propagation of {path}", LOST, why))
@@ -120,6 +142,12 @@ def _mount(app: App, found: Mapping[str, Any], mount: Mapping[str, Any]) -> list
     if mount.get("kind") == "other":
         return [row(name, REFUSED, "a socket or device file is the device's own", _WITHOUT)]
     return [row(name, REFUSED, "it is not among the app's data in the catalog and would be missing", _WITHOUT)]
+
+
+def _how(found: Mapping[str, Any], path: str, mount: Mapping[str, Any]) -> str:
+    if any(one.get("volume") and one["path"].rstrip("/") == path for one in (found.get("data") or {}).values()):
+        return "on a volume of the device"
+    return "to be read only" if mount.get("read_only") else "copied"
 
 
 def _file(found: Mapping[str, Any], mount: Mapping[str, Any], name: str) -> Row:

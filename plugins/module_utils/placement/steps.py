@@ -26,7 +26,7 @@ from ..migration.world import DEVICE, EDGE
 from ..on_device.manifest import SMALL
 from ..storage import volumes
 from ..storage.state import State, real, requested
-from . import edge_image, image, portability, portable_unit, verdicts
+from . import disks, edge_image, image, portability, portable_unit, verdicts
 from . import mover as movers
 from .edge import Edge
 from .job import Background, Job
@@ -82,10 +82,10 @@ class Steps:
             table.COPY: self.copy,
             table.COMPARE: lambda: self._await("ready", put="disarm"),
             table.COMMIT: self.commit,
-            table.START_EDGE: lambda: self._mark(self.job.epoch + 1, put="committed"),
+            table.START_EDGE: self.start_edge,
             table.READY_EDGE: self.ready_edge,
             table.RELEASE_EDGE: self.join,
-            table.START_DEVICE: lambda: self._await("answers", put="committed"),
+            table.START_DEVICE: self.start_device,
             table.RELEASE_DEVICE: self.join,
             table.CONFIRM: self.confirm,
             table.STANDBY_PREPARE: self.standby_prepare,
@@ -107,11 +107,11 @@ class Steps:
             table.JOB_START_EDGE: self.start_job,
             table.JOB_READY_EDGE: self.ready_edge,
             table.JOB_RELEASE_EDGE: self.join,
-            table.JOB_START_DEVICE: lambda: self._await("answers", put="committed"),
+            table.JOB_START_DEVICE: self.start_device,
             table.JOB_RELEASE_DEVICE: self.join,
             table.JOB_CONFIRM: self.confirm,
             table.SETTLE_UNSCHEDULE: self.edge.stop,
-            table.SETTLE_DEVICE: lambda: self._take(self.job.on_device("settle", DEVICE)),
+            table.SETTLE_DEVICE: self.settle_device,
             table.SETTLE_FENCE_DEVICE: lambda: self._take(self.job.on_device("fence_off", EDGE)),
             table.SETTLE_MARK: self.settle_mark,
             table.SETTLE_SCHEDULE: self.settle_schedule,
@@ -148,6 +148,7 @@ class Steps:
         # What the edge does not give is no reason to keep the app there.
         verdicts.refuse(job.app, job.report if job.to == EDGE else portability.returning(job.found))
         if job.to == EDGE:
+            disks.check(job)
             choice = self._choice()
             job.report += choice.report
             self._room_at_edge()
@@ -156,6 +157,8 @@ class Steps:
                 self.edge.check(self._workload(choice, choice.reference or job.site.image, job.epoch + 1, 0))
         else:
             self._container_is_there()
+        for one in () if job.run else job.disks:
+            job.say(f"data {one.name}: nothing is copied, it lies on the volume {one.volume}")
 
     def _job_can_move(self) -> None:
         """A job moves while it is at rest: it is not stopped halfway, on neither side, unless that is asked for."""
@@ -195,8 +198,28 @@ class Steps:
         job.outcome = found
         self.records.note(job.epoch + 1, job=found.stored())
 
+    def start_edge(self) -> None:
+        """The app's volumes are the edge's alone, then the marker."""
+        disks.take(self.job)
+        self._mark(self.job.epoch + 1, put="committed")
+
+    def start_device(self) -> None:
+        """The app's volumes are served to the device again, then it may start."""
+        self._give_disks()
+        self._await("answers", put="committed")
+
+    def _give_disks(self) -> None:
+        """Of volumes that are served already nothing is asked."""
+        held = disks.held(self.job)
+        if held:
+            mover = self.start_mover(self.job.seen.node)
+            for one in held:
+                mover.give(one)
+            disks.give(self.job, held)
+
     def start_job(self) -> None:
         """The marker, then the Job: its first pod meets an open gate."""
+        disks.take(self.job)
         self._mark(self.job.epoch + 1, put="committed")
         self.edge.resume()
 
@@ -273,7 +296,7 @@ class Steps:
 
     def _room_on_device(self, needed: int) -> None:
         for name, one in (self.job.found.get("data") or {}).items():
-            if needed + SLACK > int(one["free_bytes"]):
+            if not one.get("volume") and needed + SLACK > int(one["free_bytes"]):
                 free = sizes.human(int(one["free_bytes"]))
                 why = f"the copy of {sizes.human(needed)} is made beside {one['folder']}, where {free} are free"
                 raise KrafError(f"data {name} of app {self.job.app.key}", None, why, "Make room on the device")
@@ -301,6 +324,7 @@ class Steps:
             node,
             bool(job.app.data),
             fits or {},
+            job.disks,
         )
         self.mover = MoverPod(job.cluster, wanted)
         self.mover.start(job.limits.wait)
@@ -324,6 +348,9 @@ class Steps:
         state = State(job.cluster, [job.device.name])
         wanted = Volume(job.device.name, job.device.uid, name, size, job.limits.storage_class, app=job.app.name)
         claim = state.claim(wanted)
+        if claim is None and job.disks:
+            # A pod has both: one that lies on a node has to lie on the same.
+            wanted = replace(wanted, node=disks.node(state, job))
         if claim is not None:
             # It may have grown by other hands; a volume never shrinks.
             wanted = replace(wanted, size=max(size, requested(claim)))
@@ -350,6 +377,7 @@ class Steps:
             epoch,
             tree,
             emulated=choice.emulated,
+            disks=job.disks,
         )
 
     def _choice(self) -> image.Choice:
@@ -368,10 +396,17 @@ class Steps:
     def copy(self) -> None:
         """Until the device has copied and compared; on the way back, once the edge has stopped."""
         if self.job.to == DEVICE and self.mover is not None:
+            for disk in self.job.disks:
+                disks.warn(self.job, disk, self.mover.show(disk))
             if self.job.app.data:
                 self.mover.stopped(self.job.tree)
             else:
                 self.mover.say("stopped", "{}")
+        elif self.job.disks and self.mover is not None:
+            self._await("unmounted")
+            for disk in self.job.disks:
+                disks.refuse_differing(self.job, disk, self.mover.differing(disk))
+            self.mover.say("compared")
         self._await("verified", limit=self.job.limits.copy)
 
     def commit(self) -> None:
@@ -529,8 +564,14 @@ class Steps:
 
     # -- settle -----------------------------------------------------------------------------------------------------
 
+    def settle_device(self) -> None:
+        """The device has its volumes, then the rest of what is its own."""
+        self._give_disks()
+        self._take(self.job.on_device("settle", DEVICE))
+
     def settle_mark(self) -> None:
         """The marker of the owner's epoch."""
+        disks.take(self.job)
         if self.job.app.data:
             self.start_mover(self.job.seen.node).mark(self.job.epoch)
         else:

@@ -18,7 +18,7 @@ from ..migration import table
 from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE, World
 from ..storage import namespaces
-from . import fault, reading, verdicts
+from . import disks, fault, reading, verdicts
 from .edge import Edge
 from .job import Job
 from .lease import Lease
@@ -91,6 +91,7 @@ class Walk:
             state = self._world()
             reading.check(job.app.key, job.placement, state, job.seen)
             job.epoch, job.tree = job.placed.epoch, job.placed.tree
+            job.disks = disks.read(job.app, job.look, job.disks)
             job.was_ready = job.was_ready or bool(job.placed.standby or job.placed.lost)
         return state
 
@@ -248,6 +249,7 @@ class Walk:
             "lost": job.placed.lost,
             "diverged": job.diverged,
             "removed": job.removed,
+            "disks": [{"name": one.name, "volume": one.volume, "node": one.node} for one in job.disks],
         }
         if job.copy_age is not None:
             report["copy_age_seconds"] = job.copy_age

@@ -77,19 +77,77 @@ def present(
     """
     current = read(cluster, exports)
     image = image or default_image(cluster)
-    objects = [obj for export in exports for obj in _wanted(cluster, replace(export, image=image), current, rotate)]
+    held = {export: held_by(current.get(_place(export))) for export in exports}
+    objects = [
+        obj
+        for export in exports
+        for obj in _wanted(cluster, replace(export, image=image, held_by=held[export]), current, rotate)
+    ]
     # One read of the claim per new export, so that no pod waits for ever for a volume that nobody makes.
     change = converge(cluster, objects, check_mode, current)
     stored = by_key(change.objects)
     rows = []
     for export in exports:
-        place = f"StatefulSet/{export.namespace}/{export.name}"
+        place = _place(export)
         after = stored.get(place)
-        if wait and not check_mode and not is_ready(after):
+        if wait and not check_mode and not held_by(after) and not is_ready(after):
             _replace_stuck_pod(cluster, export, current.get(place), after)
             after = cluster.wait(STATEFUL_SET, export.name, export.namespace, is_ready, wait)
         rows.append(row(export, after))
     return change, rows
+
+
+def _place(export: Export) -> str:
+    return f"StatefulSet/{export.namespace}/{export.name}"
+
+
+def held_by(obj: Object | None) -> str:
+    """The app that has the volume at the edge, so that its export refuses connections; empty while it serves."""
+    return str(((obj or {}).get("metadata", {}).get("annotations") or {}).get(manifest.HELD_BY) or "")
+
+
+def hold(cluster: Cluster, export: Export, app: str, wait: float) -> None:
+    """Let an export refuse connections: an app at the edge is to have its volume alone. Done already is done.
+
+    Raises:
+        KrafError: when another app has it; WaitTimeout when its pod does not go.
+    """
+    found = cluster.get(STATEFUL_SET, export.name, export.namespace)
+    if found is None:
+        return
+    refuse_held(export, found, app)
+    if not held_by(found):
+        _switch(cluster, export, found, app)
+    cluster.wait(POD, f"{export.name}-0", export.namespace, lambda pod: pod is None, wait)
+
+
+def serve(cluster: Cluster, export: Export, app: str, wait: float) -> None:
+    """Let an export serve again that an app has held; nobody else's is touched. Raises like ``present``."""
+    found = cluster.get(STATEFUL_SET, export.name, export.namespace)
+    if held_by(found) == app and found is not None:
+        _switch(cluster, export, found, "")
+    if not held_by(found) and (found is None or is_ready(found)):
+        return
+    cluster.wait(STATEFUL_SET, export.name, export.namespace, is_ready, wait)
+
+
+def refuse_held(export: Export, found: Object | None, app: str = "") -> None:
+    """Refuse when an app, other than the one named, has the volume at the edge.
+
+    Raises:
+        KrafError: naming that app.
+    """
+    holder = held_by(found)
+    if holder and holder != app:
+        why = f"app {export.device}/{holder} runs at the edge with this volume"
+        raise KrafError(export.title, None, why, f"Move {holder} back to the device first (playbook kraf.edge.migrate)")
+
+
+def _switch(cluster: Cluster, export: Export, found: Object, app: str) -> None:
+    current = read(cluster, [export])
+    image = str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+    wanted = _wanted(cluster, replace(export, image=image, held_by=app), current, False)
+    converge(cluster, wanted, False, current)
 
 
 def _wanted(cluster: Cluster, export: Export, current: dict[str, Object], rotate: bool) -> list[Object]:
@@ -143,6 +201,8 @@ def absent(cluster: Cluster, exports: Sequence[Export], check_mode: bool, wait: 
             if found is None:
                 continue
             check_owner(found, export.device, export.device_uid)
+            if kind == STATEFUL_SET:
+                refuse_held(export, found)
             cluster.delete(kind_of(found), export.name, export.namespace, dry_run=check_mode)
             change.note(found, None)
             if kind == STATEFUL_SET and wait and not check_mode:
@@ -163,6 +223,7 @@ def row(export: Export, obj: Object | None) -> dict[str, Any]:
         "door_name": names.door_name(TLS_PORT, export.name, export.device),
         "pod": f"{export.name}-0",
         "ready": is_ready(obj),
+        "held_by": held_by(obj),
         "image": str(containers[0].get("image", "")),
         "credentials_secret": export.name,
     }

@@ -12,7 +12,9 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import NAMESPACE, SECRET, SERVICE, STATEFUL_SET
-from ansible_collections.kraf.edge.plugins.module_utils.storage import credentials
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.manifests.export import Export
+from ansible_collections.kraf.edge.plugins.module_utils.storage import credentials, exports
 from ansible_collections.kraf.edge.plugins.module_utils.tls.certificates import Pair, Request, issue, make_ca
 from ansible_collections.kraf.edge.plugins.modules import export, export_info, volume
 from tests.integration.apiserver import ApiServer
@@ -203,6 +205,32 @@ def test_removal_is_predicted_done_and_then_nothing_to_do(run_module: Run, clust
     again = run_module(export, exports=[entry(served)], state="absent")
     assert not again["changed"]
     assert again["requests"] <= 4
+
+
+@pytest.mark.usefixtures("running")
+def test_an_export_whose_volume_an_app_has_refuses_connections_until_it_is_given_back(
+    run_module: Run, cluster: Cluster, served: str
+) -> None:
+    run_module(export, exports=[entry(served)])
+    wanted = Export(served, UID, "photos")
+    exports.hold(cluster, wanted, "faces", 10)
+    held = cluster.get(STATEFUL_SET, "export-photos", f"kraf-{served}")
+    assert held is not None
+    assert held["spec"]["replicas"] == 0
+    exports.hold(cluster, wanted, "faces", 10)
+    again = cluster.get(STATEFUL_SET, "export-photos", f"kraf-{served}")
+    assert again is not None
+    assert again["metadata"]["generation"] == held["metadata"]["generation"]
+    result = run_module(export, exports=[entry(served)])
+    assert not result["changed"]
+    assert result["exports"][0]["held_by"] == "faces"
+    with pytest.raises(KrafError, match="faces runs at the edge"):
+        exports.hold(cluster, wanted, "notes", 10)
+    assert "faces runs at the edge" in run_module(export, exports=[entry(served)], state="absent")["msg"]
+    exports.serve(cluster, wanted, "faces", 10)
+    free = cluster.get(STATEFUL_SET, "export-photos", f"kraf-{served}")
+    assert free is not None
+    assert (free["spec"]["replicas"], exports.held_by(free)) == (1, "")
 
 
 @pytest.mark.usefixtures("running")
