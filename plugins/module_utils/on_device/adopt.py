@@ -67,7 +67,7 @@ def describe_unit(found: service.Service, data: Sequence[tuple[str, str]], secre
     result["identity"] = service.identity(found)
     # What is renamed later is the directory itself: of a dynamic user, the one that the unit's link leads to.
     folders = {name: (path, os.path.realpath(path)) for name, path in data}
-    result["data"] = {name: {"path": path, "folder": at, **_state(at)} for name, (path, at) in folders.items()}
+    result["data"] = {name: {"path": path, "folder": at, **_state(name, at)} for name, (path, at) in folders.items()}
     result["full"] = [one for one in found.unit["directories"].get("configuration", ()) if _holds(one)]
     return result
 
