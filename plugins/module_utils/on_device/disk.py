@@ -317,8 +317,13 @@ def state(disk: Disk) -> dict[str, Any]:
         "mounted": mounts.mounted(disk.mount.path),
     }
     if found["mounted"]:
-        found["exists"] = os.path.isdir(disk.folder)
-        found["unsuited"] = unsuited(disk) if found["exists"] else []
+        try:
+            found["unsuited"] = unsuited(disk)
+        except FileNotFoundError:
+            found["exists"] = False
+        except OSError:
+            # A look has to tell also when the server is away: by what it tells, an earlier run is settled.
+            found["mounted"] = False
     return found
 
 

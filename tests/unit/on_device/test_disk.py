@@ -153,3 +153,14 @@ def test_without_a_server_nothing_is_unmounted(known: None, monkeypatch: pytest.
 def test_mount_that_does_not_answer_is_an_error_in_words(here: Disk) -> None:
     with pytest.raises(KrafError, match="through the mount"):
         disk.read(replace(here, folder=f"{here.folder}/gone"))
+
+
+def test_look_at_a_mount_whose_server_is_away_is_no_failure(here: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_disk: Disk) -> None:
+        raise BlockingIOError
+
+    monkeypatch.setattr(mounts, "mounted", lambda path: True)
+    assert disk.state(here)["mounted"]
+    monkeypatch.setattr(disk, "unsuited", away)
+    found = disk.state(here)
+    assert (found["exists"], found["mounted"]) == (True, False)
