@@ -173,13 +173,33 @@ def back(disks: Iterable[Disk], limit: float) -> None:
 # -- what is on them -------------------------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def _reading(disk: Disk) -> Iterator[None]:
+    """What davfs2 answers when it does not reach its server, in words."""
+    try:
+        yield
+    except OSError as error:
+        why = f"it cannot be read through the mount: {error.strerror or error}"
+        raise KrafError(
+            f"data {disk.name}", disk.folder, why, "See the export and the door, then run it again"
+        ) from error
+
+
 def read(disk: Disk, before: Sums | None = None) -> Sums:
     """Size, mtime and checksum of each file, read through the mount; the size of a directory is -1.
 
     Args:
         before: of an earlier look: where it holds more than 64 MiB, files that have size and time as then and were not
             young then are not read again.
+
+    Raises:
+        KrafError: when the mount does not answer.
     """
+    with _reading(disk):
+        return _read(disk, before)
+
+
+def _read(disk: Disk, before: Sums | None) -> Sums:
     known = before or {}
     trust = sum(max(0, size) for size, _mtime, _digest in known.values()) >= SMALL
     found: Sums = {}
@@ -239,8 +259,13 @@ def compare(disk: Disk, text: str) -> None:
             or not as it is (x).
 
     Raises:
-        KrafError: naming the first entries that differ.
+        KrafError: naming the first entries that differ; or when the mount does not answer.
     """
+    with _reading(disk):
+        _refuse(disk, _differing(disk, text))
+
+
+def _differing(disk: Disk, text: str) -> list[bytes]:
     wanted: dict[bytes, tuple[bytes, bytes]] = {}
     odd = set()
     for record in filter(None, base64.b64decode(text).split(b"\0")):
@@ -255,6 +280,10 @@ def compare(disk: Disk, text: str) -> None:
     for path in wanted.keys() & shown.keys():
         if not _same(os.path.join(os.fsencode(disk.folder), path), shown[path], *wanted[path]):
             differ.append(path)
+    return differ
+
+
+def _refuse(disk: Disk, differ: list[bytes]) -> None:
     if differ:
         first = ", ".join(_shown(path) for path in sorted(differ)[:5])
         why = f"{len(differ)} entries differ from those on the volume {disk.mount.name}: {first}"
@@ -288,8 +317,13 @@ def state(disk: Disk) -> dict[str, Any]:
         "mounted": mounts.mounted(disk.mount.path),
     }
     if found["mounted"]:
-        found["exists"] = os.path.isdir(disk.folder)
-        found["unsuited"] = unsuited(disk) if found["exists"] else []
+        try:
+            found["unsuited"] = unsuited(disk)
+        except FileNotFoundError:
+            found["exists"] = False
+        except OSError:
+            # A look has to tell also when the server is away: by what it tells, an earlier run is settled.
+            found["mounted"] = False
     return found
 
 

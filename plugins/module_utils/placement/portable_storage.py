@@ -97,7 +97,7 @@ def _on_mounts(found: Mapping[str, Any]) -> list[Row]:
         if not one.get("volume"):
             continue
         if found.get("running") and not one["mounted"]:
-            why = f"the volume {one['volume']} is not mounted at the device now: what is written there is not on it"
+            why = f"the volume {one['volume']} is not mounted at the device now, or its export does not answer"
             listed.append(row(f"mount of data {name}", REFUSED, why))
         why = "at the edge all files belong to the volume's server, and to group 33, which the app is given"
         listed.append(row(f"owners in data {name}", TRANSLATED, why))

@@ -7,6 +7,7 @@ the mount where davfs2 itself does not matter; whole moves are tried in the lab.
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import os
 import sqlite3
@@ -134,8 +135,6 @@ def test_what_a_mount_is_not_fit_for_is_named(here: Disk) -> None:
 
 
 def test_file_with_a_lock_is_named(here: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    import fcntl
-
     with open(Path(here.folder) / "below" / "one", "rb") as stream:
         fcntl.flock(stream, fcntl.LOCK_SH)
         assert [one["path"] for one in disk.unsuited(here)] == ["below/one"]
@@ -149,3 +148,19 @@ def test_without_a_server_nothing_is_unmounted(known: None, monkeypatch: pytest.
     with pytest.raises(KrafError, match="does not answer"):
         disk.leave([here], 0.6)
     assert gone == []
+
+
+def test_mount_that_does_not_answer_is_an_error_in_words(here: Disk) -> None:
+    with pytest.raises(KrafError, match="through the mount"):
+        disk.read(replace(here, folder=f"{here.folder}/gone"))
+
+
+def test_look_at_a_mount_whose_server_is_away_is_no_failure(here: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_disk: Disk) -> None:
+        raise BlockingIOError
+
+    monkeypatch.setattr(mounts, "mounted", lambda path: True)
+    assert disk.state(here)["mounted"]
+    monkeypatch.setattr(disk, "unsuited", away)
+    found = disk.state(here)
+    assert (found["exists"], found["mounted"]) == (True, False)
