@@ -50,7 +50,10 @@ options:
           - What the app is. A V(service) runs until it is stopped. A V(job) runs once, to its end.
           - The container of a job is stopped on the device, or was only created. It is moved to the edge to run there;
             when it has ended it is moved back, with its result files, and is not started on the device again.
-          - A job has no ports, no probe and no overlap, and Docker must not start its container by itself.
+          - A V(cronjob) runs once for each slot of its O(apps[].schedule). While the device owns it, a timer of systemd
+            starts its container (M(kraf.edge.migrate) to the device enables it), while the edge does, a CronJob. A slot
+            that falls into a move runs once, after it.
+          - Neither has ports, a probe or overlap, and Docker must not start their container by itself.
         type: str
         default: service
       images:
@@ -150,12 +153,21 @@ options:
         default: false
       retries:
         description:
-          - How often a job that has failed is tried again at the edge. Each try begins with what the last one left.
+          - How often a job, or a run of a cronjob, that has failed is tried again at the edge.
+          - Each try begins with what the last one left.
         type: int
         default: 0
+      schedule:
+        description:
+          - When a cronjob is due, as the five fields of cron, in UTC, the time zone of Kubernetes' controller.
+          - With both days of the month and of the week given, either will do.
+          - Of slots that were missed, the last one is made up for. A slot that is due while a run is in progress begins
+            after it.
+        type: str
       deadline_seconds:
         description:
-          - After how many seconds at the edge a job is ended, all its tries together; V(0) is never.
+          - After how many seconds at the edge a job, or a run of a cronjob, is ended, all its tries together; V(0) is
+            never.
           - Kubernetes 1.22 removes the pod then, so no exit code and no log are left of it.
         type: int
         default: 0
@@ -195,6 +207,17 @@ EXAMPLES = r"""
             path: /model
         retries: 1
         deadline_seconds: 3600
+
+- name: Register a container that runs every quarter of an hour
+  kraf.edge.app:
+    apps:
+      - device: pi1
+        name: report
+        kind: cronjob
+        schedule: "*/15 * * * *"
+        data:
+          - name: reports
+            path: /reports
 
 - name: Declare an app that is a systemd service of its device
   kraf.edge.app:
@@ -300,6 +323,10 @@ apps:
       description: How often a job is tried again.
       type: int
       sample: 0
+    schedule:
+      description: When a cronjob is due, in UTC; empty for every other kind.
+      type: str
+      sample: ""
     deadline_seconds:
       description: After how many seconds at the edge a job is ended, V(0) for never.
       type: int
@@ -343,6 +370,7 @@ APP_ARGS: dict[str, dict[str, Any]] = {
     "overlap": {"type": "bool", "default": False},
     "emulation": {"type": "bool", "default": False},
     "retries": {"type": "int", "default": 0},
+    "schedule": {"type": "str"},
     "deadline_seconds": {"type": "int", "default": 0},
 }
 

@@ -86,6 +86,10 @@ options:
     description: Epoch of the good copy at the edge; 0 when there is none.
     type: int
     default: 0
+  slot:
+    description: Of a cronjob, the slot that was begun last at the edge, as a minute since 1970; V(0) is none.
+    type: int
+    default: 0
   new_tree:
     description: Number of the copy that O(step=keep_ready) makes at the edge.
     type: int
@@ -311,6 +315,11 @@ removed:
   type: list
   elements: str
   sample: []
+slot:
+  description: Of a cronjob, the slot that was begun last, as a minute since 1970; V(0) is none.
+  returned: when the app moved or was settled
+  type: int
+  sample: 29700000
 datagrams:
   description:
     - Of UDP ports, how many datagrams waited for the release (C(waited)), and how many older ones were given up
@@ -333,11 +342,11 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kraf.edge.plugins.module_utils.core.module import run
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
     adopt,
-    docker,
     handover,
     images,
     placement,
     pushing,
+    runner,
     ways,
 )
 
@@ -375,6 +384,7 @@ SPEC = {
     },
     "good_tree": {"type": "int", "default": 0},
     "new_tree": {"type": "int", "default": 0},
+    "slot": {"type": "int", "default": 0},
     "lost": {"type": "str", "choices": ["", "device", "edge"], "default": ""},
     "pause_seconds": {"type": "float", "default": 10.0},
     "ways": {"type": "list", "elements": "dict", "default": [], "options": WAY},
@@ -414,7 +424,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     if module.check_mode:
         return {"changed": True, "record": None}
     if step == "push":
-        runs = docker.describe(given["container"]) if given["own_image"] else None
+        runs = runner.named(given["container"]).describe() if given["own_image"] else None
         image, architecture = (runs.image_id, runs.architecture) if runs else ("", "")
         wanted = pushing.Wanted(given["repository"], image, architecture, given["others"], login, given["copy_limit"])
         return {"changed": True, **pushing.push(given["app"], given["fence"], wanted, given["push_wait"])}

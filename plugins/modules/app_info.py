@@ -128,6 +128,10 @@ apps:
       description: Its systemd service on the device; empty for an app that is a container.
       type: str
       sample: ""
+    schedule:
+      description: When a cronjob is due, in UTC; empty for every other kind.
+      type: str
+      sample: ""
     deadline_seconds:
       description: After how many seconds at the edge a job is ended, V(0) for never.
       type: int

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..core import coerce, names, sizes
+from ..core import coerce, names, schedule, sizes
 from ..core.errors import KrafError
-from .records import ARCHITECTURES, JOB, SERVICE, App, Data, Port, Probe
+from .records import ARCHITECTURES, CRONJOB, JOB, SERVICE, App, Data, Port, Probe
 
-KINDS = (SERVICE, JOB)
+KINDS = (SERVICE, JOB, CRONJOB)
 MOST_RETRIES = 100
 LONGEST_DEADLINE = 366 * 24 * 3600
 """Seconds of a job's deadline: a year, as a guard against a number in another unit."""
@@ -46,8 +46,9 @@ def declared(raw: Mapping[str, Any]) -> App:
     key = f"{device}/{name}"
     kind = raw.get("kind") or SERVICE
     if kind not in KINDS:
-        why = "cronjobs cannot be moved yet" if kind == "cronjob" else "there is no such kind"
-        raise KrafError(f"kind of app {key}", kind, why, f"Write one of {', '.join(KINDS)}, or leave it out")
+        raise KrafError(
+            f"kind of app {key}", kind, "there is no such kind", f"Write one of {', '.join(KINDS)}, or leave it out"
+        )
     if raw.get("vram"):
         fix = "Leave vram out: the app then runs without a GPU"
         raise KrafError(f"vram of app {key}", raw["vram"], "GPUs are not supported yet", fix)
@@ -58,7 +59,7 @@ def declared(raw: Mapping[str, Any]) -> App:
         why = "its data have one owner, so it cannot run on both sides at once"
         raise KrafError(f"overlap of app {key}", True, why, "Leave overlap out, or declare no data")
     retries, deadline = _tries(key, raw, kind)
-    if kind == JOB:
+    if kind != SERVICE:
         _refuse_of_job(key, {"ports": ports, "probe": raw.get("probe"), "overlap": overlap})
     unit, container = _runs(key, raw, name, kind)
     if unit:
@@ -82,6 +83,7 @@ def declared(raw: Mapping[str, Any]) -> App:
         emulation=coerce.as_bool(raw.get("emulation"), default=False, what=f"emulation of app {key}"),
         retries=retries,
         deadline_seconds=deadline,
+        schedule=_schedule(key, raw.get("schedule") or "", kind),
     )
 
 
@@ -94,17 +96,29 @@ def _tries(key: str, raw: Mapping[str, Any], kind: str) -> tuple[int, int]:
         what = f"{name} of app {key}"
         if isinstance(given, bool) or not re.fullmatch(r"[0-9]{1,10}", text, re.ASCII) or int(text) > most:
             raise KrafError(what, given, f"it is a whole number from 0 to {most}", "Correct the number")
-        if kind != JOB and int(text):
+        if kind == SERVICE and int(text):
             raise KrafError(what, given, "only a job ends and is tried again", "Leave it out, or write kind: job")
         found.append(int(text))
     return found[0], found[1]
+
+
+def _schedule(key: str, text: str, kind: str) -> str:
+    """When a cronjob is due, as its five fields."""
+    what = f"schedule of app {key}"
+    if kind != CRONJOB:
+        if text:
+            raise KrafError(what, text, f"a {kind} has none", "Leave it out, or write kind: cronjob")
+        return ""
+    if not text:
+        raise KrafError(what, None, "a cronjob needs one", "Write five fields, such as '*/15 * * * *', in UTC")
+    return schedule.parse(text, what).text
 
 
 def _refuse_of_job(key: str, given: Mapping[str, Any]) -> None:
     """A job ends by itself, and nobody asks it anything meanwhile."""
     for name, value in given.items():
         if value:
-            why = "a job runs to its end and has no clients"
+            why = "it runs to its end and has no clients"
             raise KrafError(f"{name} of app {key}", None, why, f"Leave {name} out, or write kind: service")
 
 

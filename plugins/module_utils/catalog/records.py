@@ -17,7 +17,7 @@ from typing import Any
 ARCHITECTURES = ("amd64", "arm64", "arm")
 """As container images name them (https://github.com/opencontainers/image-spec/blob/main/image-index.md)."""
 
-SERVICE, JOB = "service", "job"
+SERVICE, JOB, CRONJOB = "service", "job", "cronjob"
 
 ACTIVE = "active"
 MAINTENANCE = "maintenance"
@@ -104,8 +104,9 @@ class App:
         vram: empty until GPUs are supported.
         overlap: whether the app may run on both sides at once for a moment.
         emulation: whether nodes may run the device's image by emulation where there is none for their architecture.
-        retries: of a job, how often it is tried again after it has failed.
-        deadline_seconds: of a job, after how many seconds at the edge it is ended, all its tries together; 0 is never.
+        retries: of a job, or of each run of a cronjob, how often it is tried again after it has failed.
+        deadline_seconds: of the same, after how many seconds at the edge it is ended, all tries together; 0 is never.
+        schedule: of a cronjob, when it is due, in UTC: the five fields of cron.
     """
 
     device: str
@@ -127,6 +128,7 @@ class App:
     retries: int = 0
     deadline_seconds: int = 0
     unit: str = ""
+    schedule: str = ""
 
     @property
     def job(self) -> bool:
@@ -134,9 +136,18 @@ class App:
         return self.kind == JOB
 
     @property
+    def cron(self) -> bool:
+        """Whether it runs once for each slot of a schedule."""
+        return self.kind == CRONJOB
+
+    @property
     def runs_as(self) -> str:
-        """What runs it on the device, as the device takes it: the name of its container, or ``unit:`` and its unit."""
-        return f"unit:{self.unit}" if self.unit else self.container or self.name
+        """What runs it on the device, as the device takes it: the name of its container; or ``unit:`` and its unit; or
+        ``cron:``, schedule, app and container."""
+        container = self.container or self.name
+        if self.cron:
+            return f"cron:{self.schedule}|{self.name}|{container}"
+        return f"unit:{self.unit}" if self.unit else container
 
     @property
     def key(self) -> str:

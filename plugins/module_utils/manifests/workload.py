@@ -250,7 +250,7 @@ def service(workload: Workload) -> dict[str, Any]:
 
 
 def running(workload: Workload) -> dict[str, Any]:
-    """The StatefulSet; the Job; or the Deployment of an app that may run on both sides."""
+    """The StatefulSet; the Job; the CronJob; or the Deployment of an app that may run on both sides."""
     match = selector(workload.app)
     spec: dict[str, Any] = {"replicas": 1, "selector": {"matchLabels": match}, "template": _template(workload)}
     if workload.app.job:
@@ -259,6 +259,8 @@ def running(workload: Workload) -> dict[str, Any]:
         if workload.app.deadline_seconds:
             spec["activeDeadlineSeconds"] = workload.app.deadline_seconds
         found = _object(workload, "batch/v1", "Job", workload.name, spec=spec)
+    elif workload.app.cron:
+        found = _object(workload, "batch/v1", "CronJob", workload.name, spec=_schedule(workload))
     elif workload.app.overlap:
         found = _object(workload, "apps/v1", "Deployment", workload.name, spec=spec)
     else:
@@ -267,6 +269,21 @@ def running(workload: Workload) -> dict[str, Any]:
         found = _object(workload, "apps/v1", "StatefulSet", workload.name, spec=spec)
     found["metadata"]["annotations"] = _annotations(workload)
     return found
+
+
+def _schedule(workload: Workload) -> dict[str, Any]:
+    """Suspended: it begins no slot until the run that moved it there has come to its end."""
+    app = workload.app
+    job: dict[str, Any] = {"backoffLimit": app.retries, "template": _template(workload)}
+    if app.deadline_seconds:
+        job["activeDeadlineSeconds"] = app.deadline_seconds
+    mine = {**labels(app.device, workload.device_uid, app.name), COMPONENT: "app"}
+    return {
+        "schedule": app.schedule,
+        "suspend": True,
+        "concurrencyPolicy": "Forbid",
+        "jobTemplate": {"metadata": {"labels": mine}, "spec": job},
+    }
 
 
 def _annotations(workload: Workload) -> dict[str, str]:
@@ -297,7 +314,7 @@ def _template(workload: Workload) -> dict[str, Any]:
         "securityContext": _pod_security(process, workload.disks),
         "containers": [_container(workload)],
     }
-    if app.job:
+    if app.job or app.cron:
         spec["restartPolicy"] = "Never"
         # A node that is away may still run it: no second one is made beside it.
         spec["tolerations"] = [
@@ -445,7 +462,7 @@ def _container(workload: Workload) -> dict[str, Any]:
         "ports": [{"containerPort": port.port, "protocol": port.protocol} for port in app.ports],
         "resources": _resources(app),
         "securityContext": _container_security(process),
-        "readinessProbe": None if app.job else _probe(app, process.health),
+        "readinessProbe": None if app.job or app.cron else _probe(app, process.health),
         "volumeMounts": _mounts(workload),
     }
     if process.working_dir:

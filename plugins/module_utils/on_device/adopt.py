@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import disk, docker, forward, inside, placement, service, starters, tree
+from . import cron, disk, docker, forward, inside, placement, service, starters, tree
 from .container import Container, from_inspect
 
 LARGEST_FILE = 2**20
@@ -49,8 +49,21 @@ def _found(container: str, data: Sequence[tuple[str, str]], secrets: bool) -> di
     if service.is_unit(container):
         unit = service.find(service.name_of(container))
         return None if unit is None else describe_unit(unit, data, secrets)
+    if cron.is_cron(container):
+        return _scheduled(cron.of(container), data, secrets)
     found = docker.inspect(container)
     return None if found is None else describe(found, data, secrets)
+
+
+def _scheduled(runs: cron.Scheduled, data: Sequence[tuple[str, str]], secrets: bool) -> dict[str, Any] | None:
+    """A container that a schedule starts, as it counts for a move; ``own_restart_policy`` is what Docker says."""
+    found = docker.inspect(runs.container)
+    if found is None:
+        return None
+    result = describe(found, data, secrets)
+    counts = runs.as_it_counts(from_inspect(found))
+    own = result["restart_policy"]
+    return {**result, "running": counts.running, "restart_policy": counts.restart_policy, "own_restart_policy": own}
 
 
 def describe_unit(found: service.Service, data: Sequence[tuple[str, str]], secrets: bool) -> dict[str, Any]:

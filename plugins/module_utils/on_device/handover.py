@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.errors import KrafError
-from . import deadman, disk, door, forward, manifest, placement, runner, standby, takeover, tree, ways
+from . import cron, deadman, disk, door, forward, manifest, placement, runner, standby, takeover, tree, ways
 from .placement import DEVICE, EDGE, IDLE, MOVING, READY, Record
 
 
@@ -42,6 +42,7 @@ class Task:
         data: name and directory of each data directory.
         good_tree: number of the good tree at the edge; 0 is none.
         new_tree: number of the tree that a standby's copy makes.
+        slot: of a cronjob, the one that was begun last at the edge, a minute since 1970; 0 is none.
         lost: side that was declared lost when the owner was last changed, and has not been told.
         pause_seconds: for how long the app may be paused at most for the end of a standby's copy.
     """
@@ -58,6 +59,7 @@ class Task:
     data: tuple[tuple[str, str], ...] = ()
     good_tree: int = 0
     new_tree: int = 0
+    slot: int = 0
     lost: str = ""
     pause_seconds: float = 10.0
     overlap: bool = False
@@ -84,6 +86,7 @@ def _as_it_runs(task: Task, record: Record) -> Record:
 def admit(task: Task) -> Record:
     """Let the run act on the app; a first record is made for an app that the device has owned so far."""
     record = placement.admit(task.app, task.fence)
+    cron.remember(task.app, task.slot)
     if record is None:
         first = Record(task.app, DEVICE, 1, fence=task.fence, overlap=task.overlap, job=task.job, data=task.data)
         first = replace(first, disks=disk.named(disk.of(task.data)))
@@ -540,5 +543,5 @@ def _finish(task: Task, record: Record, clock: Clock, more: dict[str, Any]) -> d
     held = round(clock.at["released"] - clock.at["held"], 3) if "released" in clock.at and "held" in clock.at else 0.0
     aside = [tree.beside(folder, record.epoch - 1) for _name, folder in record.trees]
     aside += [path for _name, folder in record.trees for path in tree.set_asides(folder)]
-    more = {**more, "aside": [path for path in aside if os.path.exists(path)]}
+    more = {**more, "slot": cron.last(task.app), "aside": [path for path in aside if os.path.exists(path)]}
     return {"changed": True, "record": record.as_json(), "clock": clock.at, "held_seconds": held, **more}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..core.errors import KrafError
-from . import docker, files, service
+from . import cron, docker, files, service
 from .container import Container, from_inspect
 from .forward_store import TCP
 from .placement import Record
@@ -89,7 +89,9 @@ def of(app: Named) -> Runner:
 
 
 def named(container: str) -> Runner:
-    """What runs the app of a container, or of a unit (``service.PREFIX``)."""
+    """What runs the app of a container, of a unit (``service.PREFIX``), or of a schedule (``cron.PREFIX``)."""
+    if cron.is_cron(container):
+        return cron.of(container)
     return Serviced(service.name_of(container)) if service.is_unit(container) else Contained(container)
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
-from ..catalog.records import App
+from ..catalog.records import TIME, App
 from ..cluster.client import Cluster
 from ..cluster.converge import converge
 from ..cluster.errors import ClusterError, Conflict, WaitTimeout
-from ..cluster.kinds import CONFIG_MAP, DEPLOYMENT, JOB, POD, SECRET, STATEFUL_SET, Kind
+from ..cluster.kinds import CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB, POD, SECRET, STATEFUL_SET, Kind
 from ..core import names
 from ..core.errors import KrafError
 from ..manifests import workload as manifest
@@ -63,12 +64,15 @@ class Edge:
         self._uid = device_uid
         self.namespace = names.namespace(app.device)
         self.name = names.workload(app.name)
-        self.kind: Kind = JOB if app.job else DEPLOYMENT if app.overlap else STATEFUL_SET
+        self.kind: Kind = _kind(app)
 
     def look(self) -> Seen:
         """Read workload and pod."""
         found = self._cluster.get(self.kind, self.name, self.namespace)
         pods = self._cluster.list(POD, self.namespace, manifest.selector(self._app))
+        if self._app.cron:
+            # Those of slots that are over stay for their logs.
+            pods = [one for one in pods if not outcome.over(one)]
         marks = (found or {}).get("metadata", {}).get("annotations") or {}
         pod = max(pods, key=outcome.made) if pods else None
         epoch = int(marks.get(EPOCH) or (1 if found else 0))
@@ -222,15 +226,63 @@ class Edge:
     def ready(self, epoch: int, limit: float) -> None:
         """Wait until the app is ready as Kubernetes sees it; a job, until it runs or has run.
 
+        Of a cronjob nothing is to be waited for: it is due when it is due.
+
         Raises:
             KrafError: at the limit.
         """
         if self._app.job:
             return self.begun(epoch, limit)
+        if self._app.cron:
+            return None
         found = self._cluster.wait(self.kind, self.name, self.namespace, lambda one: _is_ready(one, epoch), limit)
         if found is None:
             raise KrafError(f"app {self._app.key} at the edge", None, "its workload is gone", "Run it again")
         return None
+
+    def _runs(self) -> list[Object]:
+        return self._cluster.list(JOB, self.namespace, manifest.selector(self._app))
+
+    def suspend(self, limit: float) -> int:
+        """A cronjob begins no slot any more, and what it has begun has ended; the last slot that it began.
+
+        Returns:
+            The slot, a minute since 1970; 0 is none.
+
+        Raises:
+            KrafError: when a run has not ended at the limit; it goes on.
+        """
+        found = self._cluster.get(CRON_JOB, self.name, self.namespace)
+        if found is None:
+            return 0
+        if not found["spec"].get("suspend"):
+            self._cluster.patch(CRON_JOB, self.name, self.namespace, {"spec": {"suspend": True}})
+        end = time.monotonic() + limit
+        for run in self._runs():
+            name, left = run["metadata"]["name"], max(0.1, end - time.monotonic())
+            try:
+                self._cluster.wait(JOB, name, self.namespace, lambda one: one is None or outcome.ended(one), left)
+            except WaitTimeout:
+                why = f"its run {name} has not ended within {limit:g} s; it goes on"
+                fix = "Run it again when it has ended, or with more time (job_timeout)"
+                raise KrafError(f"cronjob {self._app.key} at the edge", None, why, fix) from None
+        self.rest(max(1.0, end - time.monotonic()))
+        return slot(self._cluster.get(CRON_JOB, self.name, self.namespace))
+
+    def unsuspend(self, begun: int) -> None:
+        """A cronjob begins its slots; of those that are due since ``begun``, a minute since 1970, the last one at once.
+
+        The controller counts from the time that it has begun a slot last, so it is told what the device has begun.
+        """
+        found = self._cluster.get(CRON_JOB, self.name, self.namespace)
+        if found is None:
+            raise KrafError(f"cronjob {self._app.key} at the edge", None, "its CronJob is gone", "Run it again")
+        if begun > slot(found):
+            last = datetime.fromtimestamp(begun * 60, timezone.utc).strftime(TIME)
+            body = {"status": {"lastScheduleTime": last}}
+            self._cluster.patch(CRON_JOB, self.name, self.namespace, body, subresource="status")
+        if found["spec"].get("suspend"):
+            self._cluster.patch(CRON_JOB, self.name, self.namespace, {"spec": {"suspend": False}})
 
     def stop(self) -> None:
         """Delete the workload and its pod, with the time that the app has to end; ``gone`` waits for it."""
@@ -238,7 +290,9 @@ class Edge:
         if self.kind is STATEFUL_SET:
             # The garbage collector would do it, too, some time later.
             self._cluster.delete(POD, f"{self.name}-0", self.namespace)
-        elif self.kind is JOB:
+        elif self.kind is not DEPLOYMENT:
+            for run in self._runs() if self.kind is CRON_JOB else []:
+                self._cluster.delete(JOB, run["metadata"]["name"], self.namespace)
             for pod in self._cluster.list(POD, self.namespace, manifest.selector(self._app)):
                 self._cluster.delete(POD, pod["metadata"]["name"], self.namespace)
 
@@ -264,6 +318,20 @@ class Edge:
             self._cluster.delete(SECRET, name, self.namespace)
         if not self._app.data and not self._app.overlap:
             self._cluster.delete(CONFIG_MAP, manifest.gate_name(self._app), self.namespace)
+
+
+def _kind(app: App) -> Kind:
+    if app.job:
+        return JOB
+    if app.cron:
+        return CRON_JOB
+    return DEPLOYMENT if app.overlap else STATEFUL_SET
+
+
+def slot(cron_job: Object | None) -> int:
+    """The slot that a CronJob has begun last, a minute since 1970; 0 is none."""
+    last = ((cron_job or {}).get("status") or {}).get("lastScheduleTime")
+    return int(datetime.strptime(last, TIME).replace(tzinfo=timezone.utc).timestamp()) // 60 if last else 0
 
 
 def _epoch(pod: Mapping[str, Any]) -> int:

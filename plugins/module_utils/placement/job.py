@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
-from ..catalog.records import App, Device, Port
+from ..catalog.records import SERVICE, App, Device, Port
 from ..cluster.client import Cluster
 from ..cluster.kinds import CONFIG_MAP
 from ..core import names
@@ -234,6 +234,7 @@ class Job:
             data=[{"name": name, "path": folder} for name, folder in sorted(folders.items())],
             good_tree=self.tree,
             new_tree=self.new_tree,
+            slot=self.placed.slot,
             lost=self.placed.lost or None,
             pause_seconds=self.limits.pause,
             ways=[self._way(port, service) for port in app.ports],
@@ -246,7 +247,7 @@ class Job:
             drain_seconds=self.limits.drain,
             deadman_seconds=self.limits.deadman,
             # A job has no clients that wait while its pod is made.
-            limit=max(self.limits.hold, self.limits.wait) if app.job else self.limits.hold,
+            limit=self.limits.hold if app.kind == SERVICE else max(self.limits.hold, self.limits.wait),
             copy_limit=self.limits.copy,
         )
 

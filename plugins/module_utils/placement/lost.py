@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Callable
 
-from ..catalog.records import TIME
+from ..catalog.records import SERVICE, TIME
 from ..cluster.kinds import SECRET
 from ..core.errors import KrafError
 from ..manifests import standby
@@ -68,7 +68,7 @@ class LostDevice(Walk):
                 owns it, and the same call goes on.
         """
         job = self.job
-        if job.app.job:
+        if job.app.kind != SERVICE:
             fix = "Run it at the edge from another device, or wait for this one"
             raise KrafError(f"kind of app {job.app.key}", job.app.kind, "a job at rest cannot be taken over", fix)
         self._look()
@@ -202,7 +202,7 @@ class LostEdge(Walk):
             KrafError: when the app answers at the edge, or does not start here.
         """
         job = self.job
-        if job.app.job:
+        if job.app.kind != SERVICE:
             fix = "Bring the edge back, or register the job under another name to run it again"
             raise KrafError(f"kind of app {job.app.key}", job.app.kind, "a job may have run at the edge already", fix)
         with self._timed(table.RECOVER):

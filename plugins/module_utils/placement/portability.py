@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..catalog.records import App
+from ..catalog.records import SERVICE, App
 from ..core import sizes
 from ..core.errors import KrafError
 from ..manifests.workload import Health, Process
@@ -212,18 +212,20 @@ def limits(app: App, found: Mapping[str, Any]) -> list[Row]:
 
 def _restarts(app: App, policy: str, shown: str) -> Row:
     name = f"restart policy {shown}"
-    if not app.job:
+    if app.kind == SERVICE:
         why = f"{RESTARTS.get(policy, '')}at the edge Kubernetes starts it again whenever it ends"
         return row(name, TRANSLATED, why)
     if policy == "no":
         return row(name, KEPT, f"at the edge it is tried again {app.retries} times at most, as the catalog says")
-    why = "Docker would start a job again by itself; set it to no (docker update --restart=no), and declare retries"
+    why = "Docker would start it again by itself; set it to no (docker update --restart=no), and declare retries"
     return row(name, REFUSED, why)
 
 
 def _life(app: App, found: Mapping[str, Any]) -> list[Row]:
     """How it starts, is watched, and ends."""
-    policy, maximum = str(found.get("restart_policy") or "no"), int(found.get("restart_maximum") or 0)
+    # Of a cronjob the description says how its schedule is started.
+    policy = str(found.get("own_restart_policy") or found.get("restart_policy") or "no")
+    maximum = int(found.get("restart_maximum") or 0)
     shown = f"{policy}:{maximum}" if maximum else policy
     rows = [_restarts(app, policy, shown)]
     if found.get("auto_remove"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..catalog.records import JOB, App
+from ..catalog.records import CRONJOB, JOB, SERVICE, App
 from ..core.errors import KrafError
 from ..migration import table
 from ..migration.world import DEVICE, EDGE, HELD, IDLE, MOVING, World
@@ -68,9 +68,9 @@ def same_kind(app: App, look: Mapping[str, Any]) -> None:
         KrafError: naming both kinds.
     """
     record = look.get("record") or {}
-    was = bool(record.get("job"))
-    if record.get("owner") == EDGE and was != app.job:
-        before = JOB if was else "service"
+    cron = str(record.get("container") or "").startswith("cron:")
+    before = JOB if record.get("job") else CRONJOB if cron else SERVICE
+    if record.get("owner") == EDGE and before != app.kind:
         why = f"it went to the edge as a {before}"
         fix = f"Write kind: {before} in the catalog, move it back, then change it"
         raise KrafError(f"kind of app {app.key}", app.kind, why, fix)

@@ -24,6 +24,7 @@ from .outcome import Outcome
 MOVING, SETTLED = "Moving", "Settled"
 RUNNING, DONE, UNDONE, FAILED = "Running", "Done", "Undone", "Failed"
 MESSAGE = 4000
+SLOT = "kraf.io/slot"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Placement:
         open: whether a run began something that none has brought to its end.
         lost: the side that was declared lost when the owner was last changed, and has not been told; empty is none.
         standby: what the edge is kept ready with; empty is nothing.
+        slot: of a cronjob, the one that was begun last, a minute since 1970; 0 is none.
         version: resourceVersion; a write on any other one is refused.
     """
 
@@ -48,6 +50,7 @@ class Placement:
     open: bool = False
     lost: str = ""
     standby: Mapping[str, Any] = field(default_factory=dict)
+    slot: int = 0
     version: str = ""
 
 
@@ -127,8 +130,14 @@ class Records:
         spec = {"spec": {"lost": None}} if placement.lost and told else {}
         return self._patch(placement, {**spec, "status": {"phase": SETTLED}})
 
+    def begun(self, placement: Placement, slot: int) -> Placement:
+        """Write down the slot that a cronjob has begun last, if it is a later one."""
+        if slot <= placement.slot:
+            return placement
+        return self._patch(placement, {"metadata": {"annotations": {SLOT: str(slot)}}})
+
     def _patch(self, placement: Placement, body: dict[str, Any]) -> Placement:
-        body["metadata"] = {"resourceVersion": placement.version}
+        body["metadata"] = {**body.get("metadata", {}), "resourceVersion": placement.version}
         try:
             return _placement(self._cluster.patch(PLACEMENT, self._app, self.namespace, body))
         except Conflict as error:
@@ -185,6 +194,7 @@ def _placement(found: Mapping[str, Any]) -> Placement:
         open=status.get("phase") == MOVING,
         lost=str(spec.get("lost") or ""),
         standby=dict(status.get("standby") or {}),
+        slot=int((found["metadata"].get("annotations") or {}).get(SLOT) or 0),
         version=str(found["metadata"]["resourceVersion"]),
     )
 

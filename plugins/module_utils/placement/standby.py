@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from ..catalog.records import SERVICE
 from ..core.errors import KrafError
 from ..migration import table
 from ..migration.world import EDGE
@@ -29,7 +30,7 @@ class Standby(Walk):
             KrafError: when it could not be made ready; the copy before stays the good one.
         """
         job = self.job
-        if job.app.job:
+        if job.app.kind != SERVICE:
             fix = "Run it at the edge (playbook kraf.edge.job)"
             raise KrafError(f"kind of app {job.app.key}", job.app.kind, "a job at rest cannot be taken over", fix)
         job.to = EDGE

@@ -77,7 +77,7 @@ class Steps:
             table.HOLD: lambda: self._await("held", put="go"),
             table.STOP_DEVICE: lambda: self._await("halted"),
             table.FENCE: lambda: self._mark(self.job.epoch + 1),
-            table.STOP_EDGE: self.edge.stop,
+            table.STOP_EDGE: self.stop_edge,
             table.GONE: self._gone,
             table.COPY: self.copy,
             table.COMPARE: lambda: self._await("ready", put="disarm"),
@@ -110,7 +110,7 @@ class Steps:
             table.JOB_START_DEVICE: self.start_device,
             table.JOB_RELEASE_DEVICE: self.join,
             table.JOB_CONFIRM: self.confirm,
-            table.SETTLE_UNSCHEDULE: self.edge.stop,
+            table.SETTLE_UNSCHEDULE: self.stop_edge,
             table.SETTLE_DEVICE: self.settle_device,
             table.SETTLE_FENCE_DEVICE: lambda: self._take(self.job.on_device("fence_off", EDGE)),
             table.SETTLE_MARK: self.settle_mark,
@@ -198,6 +198,16 @@ class Steps:
         job.outcome = found
         self.records.note(job.epoch + 1, job=found.stored())
 
+    def _suspend(self) -> None:
+        """Write down which slot a cronjob has begun last at the edge, before anything takes that away."""
+        self.job.placement = self.records.begun(self.job.placed, self.edge.suspend(self.job.limits.job))
+
+    def stop_edge(self) -> None:
+        """The workload away."""
+        if self.job.app.cron:
+            self._suspend()
+        self.edge.stop()
+
     def start_edge(self) -> None:
         """The app's volumes are the edge's alone, then the marker."""
         disks.take(self.job)
@@ -256,8 +266,8 @@ class Steps:
         self.volume()
         workload = self.workload(epoch, epoch)
         self.edge.place(workload, job.seen.workload, job.limits.wait)
-        if job.app.job:
-            # Its Job is suspended: the mover is the first pod that the volume meets.
+        if job.app.job or job.app.cron:
+            # It is suspended: the mover is the first pod that the volume meets.
             self.start_mover("", job.image, nodes(workload))
         else:
             self.start_mover(self.edge.scheduled(epoch, job.limits.wait), job.image)
@@ -286,6 +296,9 @@ class Steps:
     def prepare_device(self) -> None:
         """The same on the way back."""
         job = self.job
+        if job.app.cron:
+            job.say("no slot begins at the edge from here on; waiting for the end of one that has begun")
+            self._suspend()
         mover = self.start_mover(job.seen.node)
         if job.app.data:
             job.data_bytes = mover.bytes_of(job.tree)
@@ -435,6 +448,8 @@ class Steps:
         self.job.copied = dict(result.get("copied_bytes") or self.job.copied)
         self.job.diverged = dict(result.get("diverged") or self.job.diverged)
         self.job.held_seconds = float(result.get("held_seconds") or self.job.held_seconds)
+        if result.get("slot"):
+            self.job.placement = self.records.begun(self.job.placed, int(result["slot"]))
         datagrams = result.get("datagrams") or {}
         if datagrams.get("dropped"):
             self.job.say(f"{datagrams['dropped']} datagrams were dropped, for more came than can wait on the device")
@@ -453,7 +468,7 @@ class Steps:
         if self.job.app.data:
             self.mover.mark(epoch, put)
             return
-        there = self.job.to == EDGE and epoch == self.job.epoch + 1 and not self.job.app.job
+        there = self.job.to == EDGE and epoch == self.job.epoch + 1 and not (self.job.app.job or self.job.app.cron)
         self.edge.open_gate(epoch, self.job.run, there=there)
         if put:
             self.mover.say(put)
@@ -531,6 +546,9 @@ class Steps:
         """Clear up and say so; a device that is lost has not been told."""
         if self.job.placed.owner == DEVICE:
             self.edge.clear()
+        elif self.job.app.cron:
+            # Only now: until the device has let go, a move can be given back, and no slot with it.
+            self.edge.unsuspend(self.job.placed.slot)
         if self.job.was_ready and not self.job.placed.standby and told:
             # It was for an ownership that is over.
             self.job.cluster.delete(SECRET, standby.secret_name(self.job.app.name), self.records.namespace)
@@ -560,7 +578,7 @@ class Steps:
             if seen.passed or seen.ended:
                 why = "it has begun at the edge meanwhile, and is left to end there"
                 raise KrafError(f"job {self.job.app.key}", None, why, "Run it again; it goes on from there")
-        self.edge.stop()
+        self.stop_edge()
 
     # -- settle -----------------------------------------------------------------------------------------------------
 
@@ -588,6 +606,8 @@ class Steps:
         job = self.job
         if job.app.job:
             self.edge.resume()
+        elif job.app.cron:
+            return
         elif not job.app.data and not job.app.overlap:
             self.edge.gated(job.epoch, job.limits.wait)
             if not self.edge.look().passed:

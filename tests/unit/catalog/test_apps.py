@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.catalog import apps
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Port, Probe
+from ansible_collections.kraf.edge.plugins.module_utils.core import names
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 
 
@@ -70,9 +71,22 @@ def test_a_whole_declaration_is_taken() -> None:
     assert list(app.images) == ["amd64", "arm64"]
 
 
-def test_a_kind_that_comes_later_is_refused_as_not_yet() -> None:
-    assert "yet" in refusal(kind="cronjob").why
+def test_an_unknown_kind_is_refused() -> None:
     assert "no such kind" in refusal(kind="daemon").why
+
+
+def test_a_cronjob_has_a_schedule_and_nothing_else_has() -> None:
+    assert declare(kind="cronjob", schedule=" */15  * * * MON-fri ").schedule == "*/15 * * * mon-fri"
+    assert declare(kind="cronjob", schedule="@daily").schedule == "0 0 * * *"
+    assert "needs one" in refusal(kind="cronjob").why
+    assert "has none" in refusal(schedule="* * * * *").why
+    assert "clients" in refusal(kind="cronjob", schedule="* * * * *", ports=[{"port": 8000}]).why
+    assert declare(kind="cronjob", schedule="* * * * *").runs_as == "cron:* * * * *|faces|faces"
+
+
+def test_mig_18_the_longest_name_of_a_cronjob_is_one_of_kubernetes() -> None:
+    longest = "a" * 40
+    assert len(names.workload(declare(kind="cronjob", schedule="* * * * *", name=longest).name)) <= 52
 
 
 def test_a_job_needs_no_more_than_its_kind() -> None:

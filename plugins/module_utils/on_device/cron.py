@@ -1,0 +1,252 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs a cronjob of the device: a timer of systemd starts its container, once for each slot.
+
+The file of the app says which slot was begun last, before it begins: a slot that was begun on the other side, or before
+a power cut, is not begun again. Of slots that were missed the last one is made up for, as Kubernetes does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ..core import schedule
+from ..core.errors import KrafError
+from . import docker, files, library, placement, units
+from .container import Container
+from .placement import DEVICE, IDLE, Record
+from .run import run
+
+PREFIX = "cron:"
+LOCK_LIMIT = 900.0
+STOP_LIMIT = 150.0
+"""Seconds for a run in progress to end before its app moves."""
+LONGEST_RUN = 7 * 86400.0
+CATCH_UP = 20
+"""Seconds after the boot until a slot is made up for that was missed meanwhile."""
+
+_SCRIPT = """\
+#!/usr/bin/python3
+# Written by kraf.edge: runs a cronjob if it is due and the device owns it. Argument: the app.
+import sys
+
+sys.path.insert(0, {library!r})
+
+from {package}.on_device import cron
+
+sys.exit(cron.fire(sys.argv[1]))
+"""
+_SERVICE = """\
+[Unit]
+Description=kraf.edge: run of the cronjob %i
+After=docker.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/python3 {script} %i
+"""
+_TIMER = """\
+[Unit]
+Description=kraf.edge: schedule of the cronjob {app}, {schedule}
+
+[Timer]
+{events}
+OnBootSec={catch_up}
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def is_cron(container: str) -> bool:
+    """Whether what runs an app is a schedule of a container."""
+    return container.startswith(PREFIX)
+
+
+def of(container: str) -> Scheduled:
+    """The runner by its name: ``cron:``, schedule, app and container, with ``|`` in between."""
+    text, app, name = container[len(PREFIX) :].split("|")
+    return Scheduled(text, app, name)
+
+
+def _path(app: str) -> Path:
+    return placement.ROOT / "cron" / f"{app}.json"
+
+
+def _load(app: str) -> dict[str, Any]:
+    return files.load_json(_path(app)) or {}
+
+
+def _save(app: str, **state: Any) -> dict[str, Any]:
+    found = {**_load(app), **state}
+    files.save_json(_path(app), found, 0o600)
+    return found
+
+
+def last(app: str) -> int:
+    """The slot that was begun last, on either side as far as the device knows; 0 is none."""
+    return int(_load(app).get("slot") or 0)
+
+
+def remember(app: str, slot: int) -> None:
+    """The edge has begun this slot."""
+    if slot > last(app):
+        _save(app, slot=slot, starting=0)
+
+
+def _timer(app: str) -> str:
+    return f"kraf-cron@{app}.timer"
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """A container that is started by a schedule. It counts as running while its timer is enabled."""
+
+    schedule: str
+    app: str
+    container: str
+
+    @property
+    def _name(self) -> str:
+        return f"{PREFIX}{self.schedule}|{self.app}|{self.container}"
+
+    def _text(self) -> str:
+        events = "\n".join(f"OnCalendar={one}" for one in schedule.parse(self.schedule).calendar())
+        return _TIMER.format(app=self.app, schedule=self.schedule, events=events, catch_up=CATCH_UP)
+
+    def enabled(self) -> bool:
+        """Whether the timer of this very schedule is."""
+        link = units.UNITS / "timers.target.wants" / _timer(self.app)
+        return link.is_symlink() and files.read(units.UNITS / _timer(self.app)) == self._text()
+
+    def as_it_counts(self, found: Container) -> Container:
+        """The container, running while its timer is enabled."""
+        enabled = self.enabled()
+        return replace(found, running=enabled, restart_policy="always" if enabled else "no", restart_maximum=0)
+
+    def describe(self) -> Container:
+        return self.as_it_counts(docker.describe(self.container))
+
+    def noted(self, record: Record, found: Container) -> Record:
+        return replace(
+            record, container=self._name, container_id=found.id, restart_policy=found.restart_policy, restart_maximum=0
+        )
+
+    def prepare(self) -> None:
+        # To disable a timer takes no time.
+        pass
+
+    def tidy(self, record: Record) -> None:
+        # The timer itself is all that was changed.
+        pass
+
+    def start(self, record: Record) -> bool:
+        docker.describe(self.container)
+        if not last(self.app):
+            # What was due before it was first scheduled is not made up for.
+            remember(self.app, int(time.time() // 60))
+        _save(self.app, container=self.container, schedule=self.schedule)
+        was = self.enabled()
+        library.install()
+        script = library.install_script("cron", _SCRIPT)
+        written = units.write("kraf-cron@.service", _SERVICE.format(script=script))
+        written |= units.write(_timer(self.app), self._text())
+        units.enable(_timer(self.app), "timers.target")
+        if written:
+            units.reload_units()
+        units.restart(_timer(self.app))
+        run(["systemctl", "--no-ask-password", "start", "--no-block", f"kraf-cron@{self.app}.service"], 10)
+        return not was
+
+    def stop(self, record: Record) -> None:
+        units.disable(_timer(self.app), "timers.target")
+        units.stop(_timer(self.app))
+        end = time.monotonic() + STOP_LIMIT
+        while _runs(self.container):
+            if time.monotonic() > end:
+                why = f"its run has not ended within {STOP_LIMIT:g} s"
+                raise KrafError(f"cronjob {self.app}", self.container, why, "Move it once the run has ended")
+            time.sleep(0.2)
+
+    def running(self, record: Record) -> bool:
+        return self.enabled()
+
+    def pause(self, record: Record) -> None:
+        raise KrafError(f"cronjob {self.app}", None, "a cronjob is not kept ready at the edge", "Move it")
+
+    def resume(self, record: Record) -> None:
+        # Never paused.
+        pass
+
+    def keep_down(self, record: Record, docker_root: Path) -> bool:
+        return units.disable(_timer(self.app), "timers.target")
+
+    def process(self) -> int:
+        return docker.pid(self.container)
+
+    def address(self, port: int, protocol: str) -> tuple[str, str]:
+        raise KrafError(f"cronjob {self.app}", port, "a cronjob has no clients", "Leave ports out")
+
+
+def _runs(container: str) -> bool:
+    return bool(((docker.inspect(container) or {}).get("State") or {}).get("Running"))
+
+
+def fire(app: str) -> int:
+    """What the timer does: the run of the last slot that is due, to its end; then of one that was due meanwhile."""
+    while True:
+        with placement.exclusive(app, LOCK_LIMIT):
+            name = _begin(app)
+        if name is None:
+            return 0
+        code = _wait(name)
+        _save(app, exit_code=code)
+        sys.stdout.write(f"{app}: slot {datetime.utcfromtimestamp(last(app) * 60).isoformat()}Z ended with {code}\n")
+
+
+def _begin(app: str) -> str | None:
+    """Start the container if a slot is due; its name, None when nothing is to be waited for."""
+    state, record = _load(app), placement.load(app)
+    if record is None or (record.owner, record.phase) != (DEVICE, IDLE) or not state.get("schedule"):
+        return None
+    name, now = str(state["container"]), int(time.time() // 60)
+    if _runs(name):
+        return None
+    slot = int(state.get("slot") or 0)
+    due = schedule.parse(str(state["schedule"])).latest(slot, now)
+    if due is None:
+        # Told of a slot whose start a power cut may have taken.
+        if not state.get("starting") or _started(name) >= float(state["starting"]):
+            return None
+        due = slot
+    _save(app, slot=due, starting=time.time(), exit_code=None)
+    docker.start(name)
+    _save(app, starting=0)
+    return name
+
+
+def _started(container: str) -> float:
+    """When a container was started last, seconds since 1970; 0 is never."""
+    text = str(((docker.inspect(container) or {}).get("State") or {}).get("StartedAt") or "")
+    with contextlib.suppress(ValueError):  # 0001-01-01 for never
+        return max(0.0, datetime.fromisoformat(text[:19] + "+00:00").timestamp())
+    return 0.0
+
+
+def _wait(container: str) -> int:
+    """Until it has ended; its exit code."""
+    path = f"/containers/{quote(container, safe='')}/wait"
+    status, answer = docker.call("POST", path, timeout=LONGEST_RUN)
+    if status != 200 or not isinstance(answer, dict):
+        raise KrafError("Docker on the device", container, f"it answered {status}")
+    return int(answer.get("StatusCode") or 0)
