@@ -1,4 +1,4 @@
-.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch faults-jobs faults-udp faults-units
+.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch faults-jobs faults-cron faults-udp faults-units
 
 faults: setup ## the play killed before and after each step of a migration, on the lab that is up; FAULTS='--only ... --shard i/n'
 	@python -m tests.faults.run $(FAULTS)
@@ -20,6 +20,9 @@ faults-mismatch: setup ## a re-flashed device, a restored etcd, a deleted namesp
 
 faults-jobs: setup ## jobs of a device run at the edge, once, also when the play is killed; on the lab that is up
 	@python -m tests.faults.jobs
+
+faults-cron: setup ## a cronjob of a device there and back, also by plays that are killed; on the lab that is up
+	@python -m tests.faults.cron
 
 faults-udp: setup ## an app that answers datagrams moves there and back, each of them answered; on the lab that is up
 	@python -m tests.faults.datagrams

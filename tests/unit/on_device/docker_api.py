@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class Docker:
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         if (method, path) == ("GET", "/v1.41/info"):
             return 200, {"DockerRootDir": str(self.socket.parent / "docker")}
-        match = re.fullmatch(r"/v1\.41/containers/([^/]+)/(json|start|stop|pause|unpause|update)(\?t=\d+)?", path)
+        match = re.fullmatch(r"/v1\.41/containers/([^/]+)/(json|start|stop|wait|pause|unpause|update)(\?t=\d+)?", path)
         if not match:
             return 404, {"message": "page not found"}
         name, verb = match[1], match[2]
@@ -73,8 +74,12 @@ class Docker:
                 return 409, {"message": f"Container {found['Id']} cannot be {verb}d"}
             state["Paused"] = wanted
             return 204, None
+        if verb == "wait":  # its end comes at once
+            found["State"].update(Running=False, Status="exited")
+            return 200, {"StatusCode": 0}
         before, after = found["State"]["Running"], verb == "start"
-        found["State"] = {"Running": after, "Status": "running" if after else "exited"}
+        since = {"StartedAt": datetime.now(timezone.utc).isoformat()} if after else {}
+        found["State"] = {"Running": after, "Status": "running" if after else "exited", **since}
         return (304, None) if before == after else (204, None)
 
 

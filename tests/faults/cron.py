@@ -1,0 +1,109 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cronjob of a device, due each minute, moves to the edge and back, also by plays that are killed: each run follows
+the one before, on the side that owns it, and no minute has two.
+
+The lab has to be up, with its cluster.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from tests.demo import access
+from tests.lab import images
+
+from .lab import CONTROL, DEVICE, OTHER, Lab, published
+from .lost import KUBECTL, Checks
+
+NAME = "minutes"
+PLAY = Path(__file__).parent / "cron.yml"
+# Begin, host and end of each run; what is one run's alone must not be cut by another's.
+SCRIPT = 'printf "%s %s " $(date +%s) $(hostname) >>/data/runs; sleep 3; date +%s >>/data/runs'
+TIMER = f"systemctl is-active kraf-cron@{NAME}.timer; true"
+MOMENTS = (
+    ("edge", ""),
+    ("device", ""),
+    ("edge", "after:stop"),
+    ("device", "before:commit"),
+    ("edge", "after:commit"),
+    ("device", "after:commit"),
+    ("edge", "before:confirm"),
+    ("device", "before:release"),
+)
+
+
+class Cron(Checks):
+    """The cronjob, on a lab that is up."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__()
+        self.lab = lab
+
+    def move(self, to: str, log: str, fault: str = "") -> int:
+        """Run the playbook."""
+        return self.lab.play("kraf.edge.migrate", log, fault, kraf_apps=[f"{DEVICE}/{NAME}"], kraf_to=to)
+
+    def runs(self) -> list[list[str]]:
+        """Begin, host and end of each run so far; the app has to be on its device."""
+        return [line.split() for line in access.ssh(DEVICE, f"cat /srv/{NAME}/runs").splitlines()]
+
+    def wait_for_runs(self, side: str) -> None:
+        """Until the owner has begun one more, or more."""
+        time.sleep(70)
+        timer = access.ssh(DEVICE, TIMER).strip()
+        query = f"{KUBECTL} -n kraf-{DEVICE} get cronjob app-{NAME} -o jsonpath={{.spec.suspend}} --ignore-not-found"
+        suspended = access.ssh(CONTROL, query).strip()
+        self.check(f"{side}: its timer runs", timer, "active" if side == "device" else "inactive")
+        self.check(f"{side}: its CronJob", suspended, "" if side == "device" else "false")
+
+    def walk(self) -> None:
+        """There and back, again and again."""
+        given = {"device": DEVICE, "app": NAME, "image": published(), "architecture": images.architecture()}
+        given["script"] = SCRIPT
+        variables = {f"cron_{key}": value for key, value in given.items()}
+        self.check("it is made", self.lab.play(str(PLAY), "make", **variables), 0)
+        self.check("it is scheduled on its device", self.move("device", "begin"), 0)
+        begin = time.time()
+        self.wait_for_runs("device")
+        for number, (to, fault) in enumerate(MOMENTS, 1):
+            log = f"{number}-to-{to}" + f"-{fault.replace(':', '-')}" * bool(fault)
+            if fault:
+                self.check(f"{log}: the play is killed", self.move(to, f"{log}-first", fault), -9)
+                time.sleep(30)
+            self.check(f"{log}: it moves", self.move(to, log), 0)
+            self.wait_for_runs(to)
+            self.check(f"{log}: a second run changes nothing", self.move(to, f"{log}-again"), 0)
+        if MOMENTS[-1][0] != "device":
+            self.check("it is brought back", self.move(OTHER["edge"], "back"), 0)
+        self.judge(self.runs(), begin)
+
+    def judge(self, runs: list[list[str]], begin: float) -> None:
+        """Each run whole, none beside another, one for a minute, and no minute without one but for moves."""
+        self.check("each run is whole", [one for one in runs if len(one) != 3], [])
+        slots = [int(one[0]) // 60 for one in runs]
+        # One that makes up for a slot begins after it, perhaps in the minute of the next, which then is due as well.
+        crowded = [slot for slot in sorted(set(slots)) if slots.count(slot) > 2]
+        self.check("no minute has more than its own run and one that was made up for", crowded, [])
+        ends = [int(one[2]) for one in runs]
+        beside = [one for one, end in zip(runs[1:], ends) if int(one[0]) < end]
+        self.check("no run began before the end of the one before", beside, [])
+        hosts = {one[1] for one in runs}
+        self.check("both sides ran it", len(hosts) > 1, True)
+        minutes = int((time.time() - begin) // 60)
+        print(f"{len(runs)} runs in {minutes} minutes, by {len(hosts)} hosts", flush=True)
+        self.check("there are no more runs than minutes", len(runs) <= minutes + 2, True)
+
+
+def main() -> int:
+    """Run it; the exit status is 1 when something was wrong."""
+    cron = Cron(Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "cron"))
+    cron.walk()
+    return cron.end(cron.lab.logs)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

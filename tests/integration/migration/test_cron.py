@@ -1,0 +1,133 @@
+"""Cronjobs at the edge, with the real controllers of Kubernetes: which slots they begin, and that no other is."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.kraf.edge.plugins.module_utils.catalog import apps
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import CRON_JOB, JOB, POD
+from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
+from ansible_collections.kraf.edge.plugins.module_utils.manifests import namespace, workload
+from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Process, Workload
+from ansible_collections.kraf.edge.plugins.module_utils.placement.edge import Edge
+from tests.integration import apiserver, pods
+from tests.integration.apiserver import ApiServer
+
+UID = "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d12"
+IMAGE = "registry.example:5000/kraf/edge:1"
+LIMIT = 30.0
+
+
+@pytest.fixture(scope="module")
+def cluster(api: ApiServer) -> Iterator[Cluster]:
+    """With the controllers of CronJobs and Jobs at work."""
+    with apiserver.controllers(api, ["cronjob", "job", "garbagecollector"]):
+        yield connect(api.params())
+
+
+def declared(schedule: str, **more: Any) -> App:
+    raw = {"device": f"pi-{secrets.token_hex(3)}", "name": "report", "kind": "cronjob", "schedule": schedule}
+    return apps.declared({**raw, **more})
+
+
+def placed(cluster: Cluster, app: App) -> Edge:
+    cluster.apply(namespace.objects(app.device, UID)[0])
+    edge = Edge(cluster, app, UID)
+    edge.place(Workload(app, UID, Process(("report",)), IMAGE, IMAGE, ("amd64",), 2, 2), 0, LIMIT)
+    return edge
+
+
+def jobs(cluster: Cluster, app: App) -> list[str]:
+    found = cluster.list(JOB, f"kraf-{app.device}", workload.selector(app))
+    return sorted(one["metadata"]["name"] for one in found)
+
+
+def until(found: Callable[[], Any]) -> Any:
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        value = found()
+        if value:
+            return value
+        time.sleep(0.1)
+    raise AssertionError("it did not come")
+
+
+def succeed(cluster: Cluster, app: App) -> None:
+    """What a node says of the pod of a run that has ended well."""
+    space, match = f"kraf-{app.device}", workload.selector(app)
+    pod = until(lambda: [one for one in cluster.list(POD, space, match) if one["status"]["phase"] == "Pending"])[0]
+    name = pod["metadata"]["name"]
+    cluster.patch(POD, name, space, {"status": {"phase": "Succeeded"}}, subresource="status", content="strategic")
+
+
+def this_minute() -> int:
+    """The minute since 1970, in its first half: a test that begins now ends in it."""
+    while time.time() % 60 > 25:
+        time.sleep(0.5)
+    return int(time.time() // 60)
+
+
+@pytest.mark.parametrize("schedule", ["* * * * *", "0 3 29 2 *", "*/7 1-5,9 * jan-mar mon-fri", "@weekly"])
+@pytest.mark.parametrize("data", [[], [{"name": "reports", "path": "/reports"}]])
+def test_mig_18_what_the_catalog_takes_the_api_server_takes(
+    cluster: Cluster, schedule: str, data: list[dict[str, str]]
+) -> None:
+    app = declared(schedule, data=data, name="r" * 40, retries=2, deadline_seconds=60)
+    cluster.apply(namespace.objects(app.device, UID)[0])
+    objects = workload.objects(Workload(app, UID, Process(("report",)), IMAGE, IMAGE, ("amd64",), 2, 2))
+    for one in objects:
+        for pod in pods.of(one):
+            cluster.apply(pod, dry_run=True)
+    found = [cluster.apply(one, dry_run=True) for one in objects][-1]
+    spec = found["spec"]
+    assert (found["kind"], spec["suspend"], spec["concurrencyPolicy"]) == ("CronJob", True, "Forbid")
+    assert (spec["jobTemplate"]["spec"]["backoffLimit"], spec["schedule"]) == (2, app.schedule)
+
+
+def test_a_slot_inside_the_move_is_begun_once_and_none_before_it(cluster: Cluster) -> None:
+    app, now = declared("* * * * *"), this_minute()
+    edge = placed(cluster, app)
+    edge.unsuspend(now - 3)
+    first = until(lambda: jobs(cluster, app))
+    # The run that moved it may be repeated.
+    edge.unsuspend(now - 3)
+    succeed(cluster, app)
+    begun = edge.suspend(LIMIT)
+    names = [f"app-report-{slot}" for slot in range(now, begun + 1)]
+    assert first[0] == f"app-report-{now}"
+    assert jobs(cluster, app) == names
+    seen = edge.look()
+    assert (seen.workload, seen.pod) == (2, 0)
+
+
+def test_a_slot_that_the_device_has_begun_is_not_begun_again(cluster: Cluster) -> None:
+    app, now = declared("0 0 1 1 *"), int(time.time() // 60)
+    edge = placed(cluster, app)
+    edge.unsuspend(now)
+    time.sleep(2)
+    assert edge.suspend(LIMIT) == now
+    assert jobs(cluster, app) == []
+
+
+def test_a_run_in_progress_is_waited_for_and_nothing_is_left(cluster: Cluster) -> None:
+    app, now = declared("* * * * *"), this_minute()
+    edge = placed(cluster, app)
+    edge.unsuspend(now - 1)
+    run = until(lambda: jobs(cluster, app))[0]
+    with pytest.raises(KrafError, match=f"{run} has not ended"):
+        edge.suspend(0.5)
+    succeed(cluster, app)
+    begun = edge.suspend(LIMIT)
+    assert begun >= now
+    edge.stop()
+    edge.gone(LIMIT)
+    assert cluster.get(CRON_JOB, edge.name, edge.namespace) is None
+    assert until(lambda: not jobs(cluster, app))
+    assert edge.suspend(LIMIT) == 0, "there is none, and its last slot is the Placement's to tell"
