@@ -52,12 +52,14 @@ options:
       - How long to wait for a job to end before it is moved to the device, in seconds. It goes on running at the edge
         when it has not ended by then, and the move is refused.
       - V(0) refuses at once to move a job that still runs.
+      - The same for a run of a cronjob that has begun at the edge. One on the device is waited for up to 150 seconds.
     type: float
     default: 3600
   job_kill:
     description:
       - Whether a job that has not ended after O(job_timeout) is ended, and moved to the device with what it wrote.
       - It counts as C(killed), and is begun again only by another move to the edge.
+      - Of a cronjob the run in progress is ended; its slot is not begun again.
     type: bool
     default: false
   device_lost:
@@ -88,6 +90,8 @@ notes:
     that the app has the port open, or has run for 10 seconds.
   - A job (kind V(job) in the catalog) is moved while it is at rest. It runs at the edge as a Job, begun as often as its
     retries allow and never once more, and its move to the device waits for its end.
+  - A cronjob (kind V(cronjob)) runs once for each slot of its schedule, on the side that owns it. A move to the device
+    that owns it already enables its timer there.
 seealso:
   - module: kraf.edge.standby
   - module: kraf.edge.app

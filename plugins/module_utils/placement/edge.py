@@ -207,8 +207,11 @@ class Edge:
 
     def kill(self) -> None:
         """End a job before its time: nothing starts it again; ``rest`` waits for what still runs."""
+        self._end(self.name)
+
+    def _end(self, name: str) -> None:
         body = {"metadata": {"annotations": {outcome.KILLED: outcome.now()}}, "spec": {"suspend": True}}
-        self._cluster.patch(JOB, self.name, self.namespace, body)
+        self._cluster.patch(JOB, name, self.namespace, body)
 
     def rest(self, limit: float) -> None:
         """Wait until nothing of a job that has ended runs any more.
@@ -243,8 +246,12 @@ class Edge:
     def _runs(self) -> list[Object]:
         return self._cluster.list(JOB, self.namespace, manifest.selector(self._app))
 
-    def suspend(self, limit: float) -> int:
+    def suspend(self, limit: float, kill: bool = False) -> int:
         """A cronjob begins no slot any more, and what it has begun has ended; the last slot that it began.
+
+        Args:
+            limit: seconds for a run to end.
+            kill: whether one that has not is ended then, unfinished.
 
         Returns:
             The slot, a minute since 1970; 0 is none.
@@ -263,10 +270,13 @@ class Edge:
             try:
                 self._cluster.wait(JOB, name, self.namespace, lambda one: one is None or outcome.ended(one), left)
             except WaitTimeout:
+                if kill:
+                    self._end(name)
+                    continue
                 why = f"its run {name} has not ended within {limit:g} s; it goes on"
-                fix = "Run it again when it has ended, or with more time (job_timeout)"
+                fix = "Run it again when it has ended, with more time (job_timeout), or have it ended (job_kill)"
                 raise KrafError(f"cronjob {self._app.key} at the edge", None, why, fix) from None
-        self.rest(max(1.0, end - time.monotonic()))
+        self.rest(max(60.0, end - time.monotonic()))
         return slot(self._cluster.get(CRON_JOB, self.name, self.namespace))
 
     def unsuspend(self, begun: int) -> None:

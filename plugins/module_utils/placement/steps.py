@@ -200,7 +200,9 @@ class Steps:
 
     def _suspend(self) -> None:
         """Write down which slot a cronjob has begun last at the edge, before anything takes that away."""
-        self.job.placement = self.records.begun(self.job.placed, self.edge.suspend(self.job.limits.job))
+        self.job.placement = self.records.begun(
+            self.job.placed, self.edge.suspend(self.job.limits.job, self.job.limits.kill)
+        )
 
     def stop_edge(self) -> None:
         """The workload away."""

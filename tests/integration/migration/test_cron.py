@@ -116,6 +116,18 @@ def test_a_slot_that_the_device_has_begun_is_not_begun_again(cluster: Cluster) -
     assert jobs(cluster, app) == []
 
 
+def test_a_run_in_progress_is_ended_if_that_is_wanted(cluster: Cluster) -> None:
+    app = declared("* * * * *")
+    edge = placed(cluster, app)
+    edge.unsuspend(this_minute() - 1)
+    run = until(lambda: jobs(cluster, app))[0]
+    assert edge.suspend(0.5, kill=True) >= int(run.rpartition("-")[2])
+    found = cluster.get(JOB, run, edge.namespace)
+    assert found is not None
+    assert found["spec"]["suspend"]
+    assert until(lambda: not cluster.list(POD, edge.namespace, workload.selector(app)))
+
+
 def test_a_run_in_progress_is_waited_for_and_nothing_is_left(cluster: Cluster) -> None:
     app, now = declared("* * * * *"), this_minute()
     edge = placed(cluster, app)
