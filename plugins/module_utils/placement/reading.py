@@ -13,6 +13,7 @@ from ..catalog.records import JOB, App
 from ..core.errors import KrafError
 from ..migration import table
 from ..migration.world import DEVICE, EDGE, HELD, IDLE, MOVING, World
+from ..on_device import group
 from .edge import Seen
 from .records import Placement
 
@@ -68,6 +69,10 @@ def same_kind(app: App, look: Mapping[str, Any]) -> None:
         KrafError: naming both kinds.
     """
     record = look.get("record") or {}
+    before, now = str(record.get("container") or ""), app.runs_as
+    if record.get("owner") == EDGE and before != now and (group.is_group(before) or app.members):
+        why, fix = f"it went to the edge as {before}", "Write the members as they were, move it back, then change them"
+        raise KrafError(f"members of app {app.key}", now, why, fix)
     was = bool(record.get("job"))
     if record.get("owner") == EDGE and was != app.job:
         before = JOB if was else "service"
