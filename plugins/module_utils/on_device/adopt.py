@@ -34,7 +34,7 @@ def look(app: str, container: str, data: Sequence[tuple[str, str, str]], secrets
         ``record``, ``forward`` (its target; one that tells when the app's ports do not agree), ``container`` (None when
         there is none), and programs that are ``missing``.
     """
-    record = placement.load(app)
+    record, found = placement.load(app), None
     if group.is_group(container):
         here = record is None or record.owner == placement.DEVICE
         found = group.describe(container, data, here, lambda answer, own: describe(answer, own, secrets))
