@@ -304,6 +304,7 @@ class Steps:
             node,
             bool(job.app.data),
             fits or {},
+            tuple(self._images[1:]) if app_image else (),
         )
         self.mover = MoverPod(job.cluster, wanted)
         self.mover.start(job.limits.wait)

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Member, Port
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.manifests import standby, workload
+from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover, standby, workload
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Workload
 from ansible_collections.kraf.edge.plugins.module_utils.placement import group, reading, verdicts
 from ansible_collections.kraf.edge.plugins.module_utils.placement.verdicts import LOST, REFUSED, TRANSLATED
@@ -169,3 +169,16 @@ def test_members_are_not_changed_while_the_edge_owns_the_app() -> None:
         with pytest.raises(KrafError, match="it went to the edge as group:front,shop-db"):
             reading.same_kind(other, look)
     reading.same_kind(dataclasses.replace(APP, members=()), {"record": {**look["record"], "owner": "device"}})
+
+
+def test_the_images_of_all_are_on_the_node_before_they_are_needed() -> None:
+    wanted_ = mover.Mover("pi1", "uid", "shop", 2, 7, "edge:1", "token", IMAGES[0], more_images=(IMAGES[1], IMAGES[0]))
+    containers = mover.pod(wanted_)["spec"]["containers"]
+    assert [one["image"] for one in containers if one["name"].startswith(mover.PULL)] == IMAGES
+    there = [{"name": one["name"], "imageID": "x"} for one in containers]
+    assert mover.pulled({"status": {"containerStatuses": there}}) == mover.THERE
+    failed = {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}
+    for state, told in (({}, mover.WAITING), (failed, "no such image")):
+        last = {"name": containers[-1]["name"], "state": state}
+        assert mover.pulled({"status": {"containerStatuses": [*there[:-1], last]}}) == told
+    assert mover.pulled({}) == mover.WAITING
