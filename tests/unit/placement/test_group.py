@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Member, Port
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Device, Member, Port
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover, standby, workload
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Workload
 from ansible_collections.kraf.edge.plugins.module_utils.placement import group, reading, verdicts
+from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site
 from ansible_collections.kraf.edge.plugins.module_utils.placement.verdicts import LOST, REFUSED, TRANSLATED
 
 from .containers import container
@@ -182,3 +185,45 @@ def test_the_images_of_all_are_on_the_node_before_they_are_needed() -> None:
         last = {"name": containers[-1]["name"], "state": state}
         assert mover.pulled({"status": {"containerStatuses": [*there[:-1], last]}}) == told
     assert mover.pulled({}) == mover.WAITING
+
+
+class Call:
+    """The device, which pushes whatever it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+
+    def __call__(self, step: str, **given: Any) -> dict[str, Any]:
+        self.asked.append((step, given["container"], given.get("repository", "")))
+        sent = {"pushed_bytes": 10, "pushed_layers": {"sent": 1, "there": 2}}
+        return {"reference": f"{given['repository']}@sha256:1", **sent} if step == "push" else {"served": {}}
+
+
+def job(app: App, told: dict[str, Any], call: Any) -> Job:
+    cluster = cast(Cluster, SimpleNamespace(get=lambda *given: None))
+    site = Site(("192.0.2.1:1",), "edge:1", "registry:5000", ("amd64", "arm64"))
+    return Job(cluster, app, Device("pi1"), "edge", "me", site, Limits(), call, look={"container": told})
+
+
+def test_each_image_is_pushed_from_its_container_to_a_name_of_its_own() -> None:
+    call = Call()
+    moving = job(APP, found(), call)
+    choices = group.choose(moving)
+    assert [choice.architectures for choice in choices] == [("amd64",), ("amd64",)]
+    assert [choice.report[0]["property"] for choice in choices] == ["app: image", "db: image"]
+    assert group.bring(moving, choices) == ["registry:5000/pi1/shop@sha256:1", "registry:5000/pi1/shop/db@sha256:1"]
+    pushed = [("push", "front", "registry:5000/pi1/shop"), ("push", "shop-db", "registry:5000/pi1/shop/db")]
+    assert [one for one in call.asked if one[0] == "push"] == pushed
+    assert (moving.pushed_bytes, moving.pushed_layers) == (20, {"sent": 2, "there": 4})
+
+
+def test_images_without_an_architecture_in_common_are_refused() -> None:
+    moving = job(APP, found(db={"architecture": "arm64"}), Call())
+    with pytest.raises(KrafError, match="app for amd64; db for arm64"):
+        group.choose(moving)
+
+
+def test_a_group_that_is_not_whole_cannot_move() -> None:
+    told = {"name": "group:front,shop-db", "absent": ["shop-db"], "data": {}, "running": False}
+    with pytest.raises(KrafError, match="no container shop-db, and a group moves as a whole"):
+        assert job(APP, told, Call()).found
