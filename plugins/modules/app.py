@@ -101,6 +101,9 @@ options:
               - Port of the device at which clients reach it, wherever the app runs.
               - The default is O(apps[].ports[].port).
             type: int
+          member:
+            description: Of a group, the member whose port it is; empty for the app's own container.
+            type: str
           protocol:
             description: V(TCP) or V(UDP). A port of each may have the same number.
             type: str
@@ -118,6 +121,9 @@ options:
             description: Absolute path in the container.
             type: str
             required: true
+          member:
+            description: Of a group, the member whose directory it is; empty for the app's own container.
+            type: str
       cpu:
         description: Limit as number of CPUs such as V(0.5), or in thousandths of one such as V(500m).
         type: str
@@ -171,6 +177,36 @@ options:
           - Kubernetes 1.22 removes the pod then, so no exit code and no log are left of it.
         type: int
         default: 0
+      members:
+        description:
+          - Further containers of the device that the app consists of, a group. All of them move together or not at all.
+          - At the edge they are one pod with one address, so that no two of them can listen on the same port. Names by
+            which they call each other on the device lead to each other there, too.
+          - On the device they start in this order, and before the app's own container; they stop after it.
+          - Ports and data of all of them stand in O(apps[].ports) and O(apps[].data), with O(apps[].ports[].member).
+          - A group is no job and no unit, has no overlap and no emulation, and its ports are TCP's.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: Name by which the other containers call it.
+            type: str
+            required: true
+          container:
+            description: Its Docker container on the device. The default is its name.
+            type: str
+          images:
+            description: As O(apps[].images).
+            type: dict
+          env:
+            description: As O(apps[].env).
+            type: raw
+          cpu:
+            description: As O(apps[].cpu).
+            type: str
+          memory:
+            description: As O(apps[].memory).
+            type: str
 seealso:
   - module: kraf.edge.app_info
   - module: kraf.edge.device
@@ -229,6 +265,19 @@ EXAMPLES = r"""
         ports: [{port: 8100}]
         data: [{name: readings, path: /var/lib/meter}]
 
+- name: Declare an app of two containers, which calls its database by the name db
+  kraf.edge.app:
+    apps:
+      - device: pi1
+        name: shop
+        ports: [{port: 8200}]
+        data: [{name: database, path: /var/lib/postgresql/data, member: db}]
+        members:
+          - name: db
+            container: shop-db
+            env: [POSTGRES_PASSWORD]
+            memory: 512Mi
+
 - name: Take the app out of the catalog
   kraf.edge.app:
     apps:
@@ -286,12 +335,12 @@ apps:
       elements: str
       sample: [API_KEY]
     ports:
-      description: Ports, with C(port), C(device_port) and C(protocol).
+      description: Ports, with C(port), C(device_port) and C(protocol), and C(member) where it is another's.
       type: list
       elements: dict
       sample: [{port: 8000, device_port: 8000, protocol: TCP}]
     data:
-      description: Data directories, with C(name) and C(path).
+      description: Data directories, with C(name) and C(path), and C(member) where it is another's.
       type: list
       elements: dict
       sample: [{name: results, path: /data}]
@@ -331,6 +380,11 @@ apps:
       description: After how many seconds at the edge a job is ended, V(0) for never.
       type: int
       sample: 0
+    members:
+      description: Further containers of a group, with C(name), C(container), C(images), C(env), C(cpu) and C(memory).
+      type: list
+      elements: dict
+      sample: []
 """
 
 from typing import Any
@@ -345,10 +399,20 @@ PORT_ARGS: dict[str, dict[str, Any]] = {
     "port": {"type": "int", "required": True},
     "device_port": {"type": "int"},
     "protocol": {"type": "str", "default": "TCP"},
+    "member": {"type": "str"},
 }
 DATA_ARGS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "path": {"type": "str", "required": True},
+    "member": {"type": "str"},
+}
+MEMBER_ARGS: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "container": {"type": "str"},
+    "images": {"type": "dict"},
+    "env": {"type": "raw"},
+    "cpu": {"type": "str"},
+    "memory": {"type": "str"},
 }
 APP_ARGS: dict[str, dict[str, Any]] = {
     "device": {"type": "str", "required": True},
@@ -372,6 +436,7 @@ APP_ARGS: dict[str, dict[str, Any]] = {
     "retries": {"type": "int", "default": 0},
     "schedule": {"type": "str"},
     "deadline_seconds": {"type": "int", "default": 0},
+    "members": {"type": "list", "elements": "dict", "options": MEMBER_ARGS},
 }
 
 
@@ -379,7 +444,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     wanted = module.params["apps"]
     for raw in wanted:
         # A value in the place of a name is refused below; the options, which any failure echoes, must not show it.
-        module.no_log_values.update(env_values(raw["env"]))
+        for one in (raw, *(raw["members"] or ())):
+            module.no_log_values.update(env_values(one["env"]))
     apps = [declared(raw) for raw in wanted if raw["state"] == "present"]
     absent = [(raw["device"], raw["name"]) for raw in wanted if raw["state"] == "absent"]
     with catalog_of(module, write=True) as catalog:

@@ -82,6 +82,10 @@ options:
         description: Path in the container for O(step=look), path on the device otherwise.
         type: str
         required: true
+      container:
+        description: For O(step=look), which container of a group has it.
+        type: str
+        default: ""
   good_tree:
     description: Epoch of the good copy at the edge; 0 when there is none.
     type: int
@@ -380,7 +384,11 @@ SPEC = {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "options": {"name": {"type": "str", "required": True}, "path": {"type": "str", "required": True}},
+        "options": {
+            "name": {"type": "str", "required": True},
+            "path": {"type": "str", "required": True},
+            "container": {"type": "str", "default": ""},
+        },
     },
     "good_tree": {"type": "int", "default": 0},
     "new_tree": {"type": "int", "default": 0},
@@ -416,7 +424,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     given = module.params
     step, data = given["step"], tuple((one["name"], one["path"]) for one in given["data"])
     if step == "look":
-        return {"changed": False, **adopt.look(given["app"], given["container"], data, given["secrets"])}
+        held = [(one["name"], one["path"], one["container"]) for one in given["data"]]
+        return {"changed": False, **adopt.look(given["app"], given["container"], held, given["secrets"])}
     login = images.Login(given["username"], given["password"])
     if step == "served":
         found = {one: images.offered(one, given["registry"], login) for one in given["references"]}

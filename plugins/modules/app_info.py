@@ -132,6 +132,11 @@ apps:
       description: When a cronjob is due, in UTC; empty for every other kind.
       type: str
       sample: ""
+    members:
+      description: Further containers of a group, with C(name), C(container), C(images), C(env), C(cpu) and C(memory).
+      type: list
+      elements: dict
+      sample: []
     deadline_seconds:
       description: After how many seconds at the edge a job is ended, V(0) for never.
       type: int

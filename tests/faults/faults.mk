@@ -1,4 +1,4 @@
-.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch faults-jobs faults-cron faults-udp faults-units
+.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch faults-jobs faults-cron faults-udp faults-units faults-groups
 
 faults: setup ## the play killed before and after each step of a migration, on the lab that is up; FAULTS='--only ... --shard i/n'
 	@python -m tests.faults.run $(FAULTS)
@@ -29,3 +29,6 @@ faults-udp: setup ## an app that answers datagrams moves there and back, each of
 
 faults-units: setup ## a systemd service of a device moves there and back, also by plays that are killed; on the lab that is up
 	@python -m tests.faults.units
+
+faults-groups: setup ## two containers of a device that are one app move there and back, also by plays that are killed; on the lab that is up
+	@python -m tests.faults.groups

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core import coerce, names, schedule, sizes
 from ..core.errors import KrafError
-from .records import ARCHITECTURES, CRONJOB, JOB, SERVICE, App, Data, Port, Probe
+from .records import ARCHITECTURES, CRONJOB, JOB, SERVICE, App, Data, Member, Port, Probe
 
 KINDS = (SERVICE, JOB, CRONJOB)
 MOST_RETRIES = 100
@@ -30,6 +30,9 @@ _IMAGE = re.compile(r"[a-z0-9][-a-zA-Z0-9._:/]{0,254}(@sha256:[0-9a-f]{64})?\Z",
 _CONTAINER = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9_.]{0,127}\Z", re.ASCII)
 # systemd.unit(5); a template without an instance is no unit.
 _UNIT = re.compile(r"[a-zA-Z0-9:_.@-]{1,247}\.service\Z", re.ASCII)
+_MEMBER = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?\Z", re.ASCII)
+_TAKEN = ("app", "gate", "udp")
+"""Names of containers that a pod has anyway."""
 _KERNEL_PATHS = ("/proc", "/sys", "/dev")
 
 
@@ -52,8 +55,10 @@ def declared(raw: Mapping[str, Any]) -> App:
     if raw.get("vram"):
         fix = "Leave vram out: the app then runs without a GPU"
         raise KrafError(f"vram of app {key}", raw["vram"], "GPUs are not supported yet", fix)
-    ports = _ports(key, raw.get("ports") or [])
-    data = _data(key, raw.get("data") or [])
+    members = _members(key, raw.get("members") or [])
+    known = [one.name for one in members]
+    ports = _ports(key, raw.get("ports") or [], known)
+    data = _data(key, raw.get("data") or [], known)
     overlap = coerce.as_bool(raw.get("overlap"), default=False, what=f"overlap of app {key}")
     if overlap and data:
         why = "its data have one owner, so it cannot run on both sides at once"
@@ -62,6 +67,9 @@ def declared(raw: Mapping[str, Any]) -> App:
     if kind != SERVICE:
         _refuse_of_job(key, {"ports": ports, "probe": raw.get("probe"), "overlap": overlap})
     unit, container = _runs(key, raw, name, kind)
+    if members:
+        given = {"kind": kind != SERVICE, "overlap": overlap, "emulation": raw.get("emulation"), "unit": unit}
+        _check_group(key, given, ports, [container, *(one.container for one in members)])
     if unit:
         _check_unit(key, raw.get("images") or {}, ports)
     return App(
@@ -84,6 +92,7 @@ def declared(raw: Mapping[str, Any]) -> App:
         retries=retries,
         deadline_seconds=deadline,
         schedule=_schedule(key, raw.get("schedule") or "", kind),
+        members=members,
     )
 
 
@@ -128,6 +137,7 @@ def refuse_twins(apps: Iterable[App]) -> None:
     for app in apps:
         claims: list[tuple[str, object]] = [("name", names.fold(app.name))]
         claims.append(("unit", app.unit) if app.unit else ("container", app.container))
+        claims += [("container", member.container) for member in app.members]
         claims += [(_DEVICE_PORT[port.protocol], port.device_port) for port in app.ports]
         for what, value in claims:
             other = seen.setdefault((app.device, what, value), app)
@@ -204,6 +214,62 @@ def _container(key: str, container: str) -> str:
     return container
 
 
+def _members(key: str, raws: Sequence[Mapping[str, Any]]) -> tuple[Member, ...]:
+    """The further containers of a group."""
+    what = f"member of app {key}"
+    found: list[Member] = []
+    for raw in raws:
+        name = str(raw.get("name") or "")
+        if not _MEMBER.match(name) or name in _TAKEN:
+            why = f"it is no name of a host, or one of {', '.join(_TAKEN)}, which a pod has anyway"
+            fix = "Give the name by which the others call it, of at most 40 lower-case letters, digits and '-'"
+            raise KrafError(what, name, why, fix)
+        if name in [one.name for one in found]:
+            raise KrafError(what, name, "the name stands there twice", "Rename one of the two")
+        inner = f"{key}, member {name}"
+        found.append(
+            Member(
+                name,
+                _container(inner, str(raw.get("container") or name)),
+                _images(inner, raw.get("images") or {}),
+                _env(inner, raw.get("env")),
+                _cpu(inner, raw.get("cpu") or ""),
+                _memory(inner, raw.get("memory") or ""),
+            )
+        )
+    return tuple(found)
+
+
+def _check_group(key: str, given: Mapping[str, Any], ports: Sequence[Port], containers: Sequence[str]) -> None:
+    """What an app of several containers cannot be, or have."""
+    whys = {
+        "kind": "a job is one container, which ends by itself",
+        "overlap": "containers that call each other are of one side",
+        "emulation": "of several images none is emulated",
+        "unit": "the members of a unit's group would have to be units",
+    }
+    for name, why in whys.items():
+        if given.get(name):
+            raise KrafError(f"{name} of app {key}", None, f"it has members, and {why}", f"Leave {name} or members out")
+    for port in ports:
+        if port.protocol != "TCP":
+            fix = "Leave it out, or declare the container as an app of its own"
+            raise KrafError(f"port of app {key}", f"{port.port}/{port.protocol}", "of a group only TCP ports move", fix)
+    for container in containers:
+        if containers.count(container) > 1:
+            why = "it stands there twice"
+            raise KrafError(f"container of app {key}", container, why, "Name each container once")
+
+
+def _member(what: str, raw: Mapping[str, Any], known: Sequence[str]) -> str:
+    """Whose a port or a directory is; empty is the app's own container."""
+    name = str(raw.get("member") or "")
+    if name and name not in known:
+        why = f"the app has {', '.join(known) or 'no'} members"
+        raise KrafError(f"member of {what}", name, why, "Correct the name, or leave it out for the app's own container")
+    return name
+
+
 def _argv(what: str, raw: Any) -> tuple[str, ...]:
     if raw is None or raw == "":
         return ()
@@ -242,7 +308,7 @@ def _env(key: str, raw: Any) -> tuple[str, ...]:
 _ENV_FIX = "Give the name alone: the value is read from the container when the app moves"
 
 
-def _ports(key: str, raws: Sequence[Mapping[str, Any]]) -> tuple[Port, ...]:
+def _ports(key: str, raws: Sequence[Mapping[str, Any]], known: Sequence[str]) -> tuple[Port, ...]:
     what = f"port of app {key}"
     found: list[Port] = []
     for raw in raws:
@@ -253,12 +319,18 @@ def _ports(key: str, raws: Sequence[Mapping[str, Any]]) -> tuple[Port, ...]:
             why = f"a forward carries {' and '.join(PROTOCOLS)} only"
             raise KrafError(f"protocol of {what}", protocol, why, "Leave this port out")
         for other in [one for one in found if one.protocol == protocol]:
+            if port == other.port and _member(what, raw, known) != other.member:
+                why = (
+                    f"{other.member or 'the app itself'} and {raw.get('member') or 'the app itself'} both listen on it"
+                )
+                fix = "Let one of them listen on another port: at the edge the containers of a group share one address"
+                raise KrafError(what, port, why, fix)
             if port == other.port:
                 raise KrafError(what, port, "it stands there twice", "Remove one of the two")
             if device_port == other.device_port:
                 why = f"ports {other.port} and {port} cannot both be reached under it"
                 raise KrafError(f"device_port of app {key}", device_port, why, "Give one of them another")
-        found.append(Port(port, device_port, protocol))
+        found.append(Port(port, device_port, protocol, _member(what, raw, known)))
     return tuple(found)
 
 
@@ -269,7 +341,7 @@ def _port(what: str, value: Any) -> int:
     return int(text)
 
 
-def _data(key: str, raws: Sequence[Mapping[str, Any]]) -> tuple[Data, ...]:
+def _data(key: str, raws: Sequence[Mapping[str, Any]], known: Sequence[str]) -> tuple[Data, ...]:
     what = f"data of app {key}"
     found: list[Data] = []
     for raw in raws:
@@ -281,12 +353,13 @@ def _data(key: str, raws: Sequence[Mapping[str, Any]]) -> tuple[Data, ...]:
             raise KrafError(
                 what, path, "the container's root and the kernel's directories hold no data", "Name a directory"
             )
+        member = _member(what, raw, known)
         for other in found:
             if other.name == name:
                 raise KrafError(what, name, "the name stands there twice", "Rename one of the two")
-            if _within(path, other.path) or _within(other.path, path):
+            if member == other.member and (_within(path, other.path) or _within(other.path, path)):
                 raise KrafError(what, path, f"it overlaps with {other.path}", "Declare the outer of the two only")
-        found.append(Data(name, path))
+        found.append(Data(name, path, member))
     return tuple(found)
 
 

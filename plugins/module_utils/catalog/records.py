@@ -66,19 +66,24 @@ class Device:
 
 @dataclass(frozen=True)
 class Port:
-    """A port of the container, TCP or UDP, and the one under which the device's clients have always reached it."""
+    """A port of the container, TCP or UDP, and the one under which the device's clients have always reached it.
+
+    ``member`` is whose it is in a group; empty is the app's own container.
+    """
 
     port: int
     device_port: int
     protocol: str = "TCP"
+    member: str = ""
 
 
 @dataclass(frozen=True)
 class Data:
-    """A directory in the container (absolute path) whose content moves with the app."""
+    """A directory in the container (absolute path) whose content moves with the app; ``member`` as of a port."""
 
     name: str
     path: str
+    member: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,25 @@ class Probe:
 
     path: str
     port: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """A further container of an app that is a group: it moves with the app's own, or not at all.
+
+    Attributes:
+        name: by which the app's other containers call it.
+        container: its Docker container on the device.
+
+    The others are as of an app.
+    """
+
+    name: str
+    container: str
+    images: Mapping[str, str] = field(default_factory=dict)
+    env: tuple[str, ...] = ()
+    cpu: str = ""
+    memory: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,6 +131,7 @@ class App:
         retries: of a job, or of each run of a cronjob, how often it is tried again after it has failed.
         deadline_seconds: of the same, after how many seconds at the edge it is ended, all tries together; 0 is never.
         schedule: of a cronjob, when it is due, in UTC: the five fields of cron.
+        members: of a group, its further containers, in the order in which they start; the app's own starts last.
     """
 
     device: str
@@ -129,6 +154,7 @@ class App:
     deadline_seconds: int = 0
     unit: str = ""
     schedule: str = ""
+    members: tuple[Member, ...] = ()
 
     @property
     def job(self) -> bool:
@@ -142,11 +168,13 @@ class App:
 
     @property
     def runs_as(self) -> str:
-        """What runs it on the device, as the device takes it: the name of its container; or ``unit:`` and its unit; or
-        ``cron:``, schedule, app and container."""
+        """What runs it on the device, as the device takes it: the name of its container; ``unit:`` and its unit;
+        ``cron:``, schedule, app and container; or ``group:`` and the names of its containers, its own first."""
         container = self.container or self.name
         if self.cron:
             return f"cron:{self.schedule}|{self.name}|{container}"
+        if self.members:
+            return f"group:{','.join(one.container or one.name for one in self.parts())}"
         return f"unit:{self.unit}" if self.unit else container
 
     @property
@@ -154,9 +182,37 @@ class App:
         """The app as a person names it: ``pi1/faces``."""
         return f"{self.device}/{self.name}"
 
+    def parts(self) -> list[App]:
+        """The app as one app for each of its containers, its own first: with what is this container's alone."""
+        found = []
+        for one in (None, *self.members):
+            member = one.name if one else ""
+            ports = tuple(port for port in self.ports if port.member == member)
+            probe = self.probe if self.probe and self.probe.port in [port.port for port in ports] else None
+            data = tuple(data for data in self.data if data.member == member)
+            part = replace(self, members=(), ports=ports, data=data, probe=probe)
+            if one:
+                part = replace(part, **{**vars(one), "name": self.name}, command=(), args=())
+            found.append(part)
+        return found
+
+    def places(self) -> list[dict[str, str]]:
+        """Its data directories as the device is asked for them: name, path, and of a group the container."""
+        containers = {member: part.container for member, part in zip(self.named(), self.parts())}
+        return [
+            {"name": one.name, "path": one.path, "container": containers[one.member] if self.members else ""}
+            for one in self.data
+        ]
+
+    def named(self) -> list[str]:
+        """The members' names as ports and data have them, in the order of ``parts``; empty is the app's own."""
+        return ["", *(one.name for one in self.members)]
+
     def as_dict(self) -> dict[str, Any]:
-        """The row for a module's result, tuples as lists."""
+        """The row for a module's result, tuples as lists; a member is named where there is one."""
         row = asdict(self)
+        for key in ("ports", "data"):
+            row[key] = tuple({k: v for k, v in one.items() if k != "member" or v} for one in row[key])
         return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
 
     @classmethod
@@ -167,5 +223,8 @@ class App:
             parts[name] = tuple(parts.get(name) or ())
         parts["ports"] = tuple(Port(**port) for port in parts.get("ports") or ())
         parts["data"] = tuple(Data(**data) for data in parts.get("data") or ())
+        parts["members"] = tuple(
+            Member(**{**one, "env": tuple(one.get("env") or ())}) for one in parts.get("members") or ()
+        )
         parts["probe"] = Probe(**parts["probe"]) if parts.get("probe") else None
         return cls(**parts)

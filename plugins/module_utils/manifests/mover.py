@@ -188,6 +188,8 @@ sync -f "$1"
 """
 """Gives what an app has written to its volume's server, which has no rights of root."""
 
+PULL = "pull"
+"""Begins the names of containers that only pull an image."""
 THERE, WAITING = "there", "waiting"
 
 
@@ -203,6 +205,7 @@ class Mover:
         token: shared with the device.
         data: whether the app has a volume.
         disks: data directories on volumes of the device.
+        more_images: of a group, those of its further containers.
     """
 
     device: str
@@ -217,6 +220,12 @@ class Mover:
     data: bool = True
     fits: Mapping[str, Any] = field(default_factory=dict)
     disks: tuple[Disk, ...] = ()
+    more_images: tuple[str, ...] = ()
+
+    @property
+    def images(self) -> list[str]:
+        """What is to be on the node before it is needed."""
+        return list(dict.fromkeys(filter(None, (self.app_image, *self.more_images))))
 
     @property
     def name(self) -> str:
@@ -307,7 +316,7 @@ def pod(mover: Mover) -> dict[str, Any]:
         "imagePullSecrets": [{"name": PULL_SECRET}],
         "terminationGracePeriodSeconds": 2,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [serve, *([_pull(mover)] if mover.app_image else [])],
+        "containers": [serve, *(_pull(number, one) for number, one in enumerate(mover.images))],
         "volumes": volumes,
     }
     node = mover.node or next((disk.node for disk in mover.disks if disk.node), "")
@@ -318,11 +327,11 @@ def pod(mover: Mover) -> dict[str, Any]:
     return _object(mover, "Pod", spec=spec)
 
 
-def _pull(mover: Mover) -> dict[str, Any]:
+def _pull(number: int, image: str) -> dict[str, Any]:
     """A container whose only use is that the node pulls its image: it names a program that no image has."""
     return {
-        "name": "pull",
-        "image": mover.app_image,
+        "name": f"{PULL}-{number}" if number else PULL,
+        "image": image,
         "command": ["/.kraf-image-is-here"],
         "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"cpu": "10m", "memory": "16Mi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
@@ -330,14 +339,17 @@ def _pull(mover: Mover) -> dict[str, Any]:
 
 
 def pulled(pod: dict[str, Any]) -> str:
-    """State of the image in a mover's pod: ``there``, ``waiting``, or the reason why it cannot be pulled."""
-    for status in (pod.get("status") or {}).get("containerStatuses") or []:
-        if status["name"] != "pull":
-            continue
-        if status.get("imageID") or (status.get("state") or {}).get("terminated"):
-            return THERE
-        waiting = (status.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
-            return str(waiting.get("message") or waiting["reason"])
-        return WAITING
+    """State of the images in a mover's pod: ``there``, ``waiting``, or the reason why one cannot be pulled."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    states = [_state(status) for status in statuses if status["name"].startswith(PULL)]
+    wrong = [one for one in states if one not in (THERE, WAITING)]
+    return wrong[0] if wrong else THERE if states and set(states) == {THERE} else WAITING
+
+
+def _state(status: Mapping[str, Any]) -> str:
+    if status.get("imageID") or (status.get("state") or {}).get("terminated"):
+        return THERE
+    waiting = (status.get("state") or {}).get("waiting") or {}
+    if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
+        return str(waiting.get("message") or waiting["reason"])
     return WAITING

@@ -18,7 +18,7 @@ from ..catalog.records import App
 from ..core import names
 from ..core.errors import KrafError
 from .labels import COMPONENT, labels
-from .workload import Disk, Health, Process, Workload
+from .workload import Companion, Disk, Health, Process, Workload
 
 KEY = "workload"
 LARGEST = 2**20
@@ -50,12 +50,19 @@ def secret(workload: Workload) -> dict[str, Any]:
 def read(found: Mapping[str, Any]) -> Workload:
     """The workload that a Secret holds."""
     row = _frozen(json.loads(base64.b64decode(found["data"][KEY])))
-    process = dict(row.pop("process"))
+    app, process = App.from_dict(row.pop("app")), _process(row.pop("process"))
+    row["companions"] = tuple(
+        Companion(**{**one, "process": _process(one["process"])}) for one in row.get("companions") or ()
+    )
+    row["disks"] = tuple(Disk(**one) for one in row.get("disks") or ())
+    return Workload(app=app, process=process, **row)
+
+
+def _process(row: Mapping[str, Any]) -> Process:
+    process = dict(row)
     process["files"] = tuple((path, base64.b64decode(content), runs) for path, content, runs in process["files"])
     process["health"] = Health(**process["health"]) if process["health"] else None
-    app = App.from_dict(row.pop("app"))
-    row["disks"] = tuple(Disk(**one) for one in row.get("disks") or ())
-    return Workload(app=app, process=Process(**process), **row)
+    return Process(**process)
 
 
 def _plain(value: Any) -> Any:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..catalog.records import App
@@ -128,6 +128,15 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """What a further container of a group runs, by the member's name, and its image by digest."""
+
+    member: str
+    process: Process
+    image: str
+
+
+@dataclass(frozen=True)
 class Workload:
     """An app at the edge, as it is wanted.
 
@@ -143,6 +152,9 @@ class Workload:
         node: where it had better run, since its image is there; empty is anywhere.
         emulated: the architecture that its node has to emulate instead; empty for none.
         disks: data directories of which nothing is copied.
+        companions: of a group, its further containers.
+        names: of a group, by which its containers call each other: all of them are in one pod, at 127.0.0.1.
+        member: of a part of a group (``parts``), whose it is; empty is the app's own.
     """
 
     app: App
@@ -156,6 +168,9 @@ class Workload:
     node: str = ""
     emulated: str = ""
     disks: tuple[Disk, ...] = ()
+    companions: tuple[Companion, ...] = ()
+    names: tuple[str, ...] = ()
+    member: str = ""
 
     @property
     def name(self) -> str:
@@ -173,19 +188,38 @@ class Workload:
         return f"{self.name}-0"
 
 
+def parts(workload: Workload) -> list[Workload]:
+    """One workload for each container: of a group more than one, each with what is this container's alone."""
+    own, *others = workload.app.parts()
+    found = [replace(workload, app=own, companions=())]
+    for app, one in zip(others, workload.companions):
+        found.append(replace(found[0], app=app, process=one.process, image=one.image, member=one.member))
+    return found
+
+
 def selector(app: App) -> dict[str, str]:
     """The labels of the app's own pods."""
     return {"kraf.io/app": app.name, COMPONENT: "app"}
 
 
-def secret_name(app: App) -> str:
-    """Name of the Secret that holds the values of its environment."""
-    return f"{names.workload(app.name)}-env"
+def secret_name(app: App, member: str = "") -> str:
+    """Name of the Secret that holds the values of the environment, of the app's own container or of a member's."""
+    return _of(f"{names.workload(app.name)}-env", member)
 
 
-def files_name(app: App) -> str:
-    """Name of the Secret that holds the files of the device that it reads."""
-    return f"{names.workload(app.name)}-files"
+def files_name(app: App, member: str = "") -> str:
+    """Name of the Secret that holds the files of the device that it reads, likewise."""
+    return _of(f"{names.workload(app.name)}-files", member)
+
+
+def secret_names(app: App) -> list[str]:
+    """Names of all Secrets that its workload may have."""
+    return [name for one in app.named() for name in (secret_name(app, one), files_name(app, one))]
+
+
+def _of(name: str, member: str) -> str:
+    # No app's name has a dot, so that no app's Secret is another one's member's.
+    return f"{name}.{member}" if member else name
 
 
 def gate_name(app: App) -> str:
@@ -195,7 +229,9 @@ def gate_name(app: App) -> str:
 
 def objects(workload: Workload) -> list[dict[str, Any]]:
     """Secrets, Service and the workload itself, in the order in which they are applied."""
-    secrets = [environment(workload), *([files(workload)] if workload.process.files else [])]
+    secrets = []
+    for part in parts(workload):
+        secrets += [environment(part), *([files(part)] if part.process.files else [])]
     return [*secrets, *([service(workload)] if workload.app.ports else []), running(workload)]
 
 
@@ -208,13 +244,13 @@ def _object(workload: Workload, api_version: str, kind: str, name: str, **conten
 def environment(workload: Workload) -> dict[str, Any]:
     """The values of the environment: here, and nowhere else."""
     data = {key: base64.b64encode(value.encode()).decode() for key, value in sorted(workload.process.env.items())}
-    return _object(workload, "v1", "Secret", secret_name(workload.app), type="Opaque", data=data)
+    return _object(workload, "v1", "Secret", secret_name(workload.app, workload.member), type="Opaque", data=data)
 
 
 def files(workload: Workload) -> dict[str, Any]:
     """The content of files of the device, by their number: a path is no key of a Secret."""
     data = {_key(number): base64.b64encode(one[1]).decode() for number, one in enumerate(workload.process.files)}
-    return _object(workload, "v1", "Secret", files_name(workload.app), type="Opaque", data=data)
+    return _object(workload, "v1", "Secret", files_name(workload.app, workload.member), type="Opaque", data=data)
 
 
 def _key(number: int) -> str:
@@ -303,16 +339,16 @@ def proof(workload: Workload) -> dict[str, Any]:
 
 
 def _template(workload: Workload) -> dict[str, Any]:
-    app, process = workload.app, workload.process
+    app, containers = workload.app, parts(workload)
     mine = {**labels(app.device, workload.device_uid, app.name), COMPONENT: "app"}
     spec: dict[str, Any] = {
         "enableServiceLinks": False,
         "automountServiceAccountToken": False,
         "imagePullSecrets": [{"name": PULL_SECRET}],
         **nodes(workload),
-        "terminationGracePeriodSeconds": max(1, process.stop_seconds),
-        "securityContext": _pod_security(process, workload.disks),
-        "containers": [_container(workload)],
+        "terminationGracePeriodSeconds": max(1, *(one.process.stop_seconds for one in containers)),
+        "securityContext": _pod_security([one.process for one in containers], workload.disks),
+        "containers": [_container(one) for one in containers],
     }
     if app.job or app.cron:
         spec["restartPolicy"] = "Never"
@@ -323,15 +359,26 @@ def _template(workload: Workload) -> dict[str, Any]:
         ]
     if relay.ports(app):
         spec["containers"].append(relay.container(app, workload.gate_image))
-    if process.hosts:
-        spec["hostAliases"] = [{"ip": address, "hostnames": list(found)} for address, found in process.hosts]
-    volumes = _own_volumes(workload)
+    hosts = _hosts(workload, containers)
+    if hosts:
+        spec["hostAliases"] = [{"ip": address, "hostnames": found} for address, found in hosts.items()]
+    volumes = [volume for one in containers for volume in _own_volumes(one)]
     if not app.overlap:
         spec["initContainers"] = [_gate(workload)]
         volumes = [*_volumes(workload), *volumes]
     if volumes:
         spec["volumes"] = volumes
     return {"metadata": {"labels": mine, "annotations": _annotations(workload)}, "spec": spec}
+
+
+def _hosts(workload: Workload, containers: Sequence[Workload]) -> dict[str, list[str]]:
+    """Names by address, which the containers of a pod have in common."""
+    pairs = [pair for one in containers for pair in one.process.hosts]
+    pairs += [("127.0.0.1", workload.names)] if workload.names else []
+    found: dict[str, list[str]] = {}
+    for address, listed in pairs:
+        found[address] = list(dict.fromkeys([*found.get(address, ()), *listed]))
+    return found
 
 
 def nodes(workload: Workload) -> dict[str, Any]:
@@ -355,14 +402,16 @@ def nodes(workload: Workload) -> dict[str, Any]:
     return found
 
 
-def _pod_security(process: Process, disks: tuple[Disk, ...] = ()) -> dict[str, Any]:
+def _pod_security(processes: Sequence[Process], disks: tuple[Disk, ...] = ()) -> dict[str, Any]:
     found: dict[str, Any] = {"seccompProfile": {"type": "RuntimeDefault"}}
     # Files on a volume of the device belong to the server that has stored them, and to its group.
-    groups = [*process.groups, *([USER] if disks and USER not in process.groups else [])]
+    given = [*(group for process in processes for group in process.groups), *([USER] if disks else [])]
+    groups = list(dict.fromkeys(given))
+    sysctls = {name: value for process in processes for name, value in process.sysctls}
     if groups:
         found["supplementalGroups"] = groups
-    if process.sysctls:
-        found["sysctls"] = [{"name": name, "value": value} for name, value in process.sysctls]
+    if sysctls:
+        found["sysctls"] = [{"name": name, "value": value} for name, value in sorted(sysctls.items())]
     return found
 
 
@@ -380,10 +429,16 @@ def disk_volumes(disks: tuple[Disk, ...]) -> list[dict[str, Any]]:
     return [{"name": f"disk-{one}", "persistentVolumeClaim": {"claimName": one}} for one in claims]
 
 
-def _memory(process: Process) -> list[tuple[str, str, int]]:
+def _memory(workload: Workload) -> list[tuple[str, str, int]]:
     """Name of the volume, path and bytes (0 is no limit) of what lies in memory."""
-    found = [(f"tmpfs-{number}", path, size) for number, (path, size) in enumerate(process.tmpfs)]
-    return [*found, *([("shm", "/dev/shm", process.shm_bytes)] if process.shm_bytes else [])]  # noqa: S108
+    process, after = workload.process, _after(workload)
+    found = [(f"tmpfs-{number}{after}", path, size) for number, (path, size) in enumerate(process.tmpfs)]
+    return [*found, *([(f"shm{after}", "/dev/shm", process.shm_bytes)] if process.shm_bytes else [])]  # noqa: S108
+
+
+def _after(workload: Workload) -> str:
+    """What a member's volumes have behind their names."""
+    return f"-of-{workload.member}" if workload.member else ""
 
 
 def _own_volumes(workload: Workload) -> list[dict[str, Any]]:
@@ -391,14 +446,15 @@ def _own_volumes(workload: Workload) -> list[dict[str, Any]]:
     process = workload.process
     found: list[dict[str, Any]] = [
         {"name": name, "emptyDir": {"medium": "Memory", **({"sizeLimit": str(size)} if size else {})}}
-        for name, _path, size in _memory(process)
+        for name, _path, size in _memory(workload)
     ]
     if process.files:
         items = [
             {"key": _key(number), "path": _key(number), "mode": 0o555 if executable else 0o444}
             for number, (_path, _content, executable) in enumerate(process.files)
         ]
-        found.append({"name": "files", "secret": {"secretName": files_name(workload.app), "items": items}})
+        secret = {"secretName": files_name(workload.app, workload.member), "items": items}
+        found.append({"name": f"files{_after(workload)}", "secret": secret})
     return found
 
 
@@ -414,9 +470,9 @@ def _mounts(workload: Workload) -> list[dict[str, Any]]:
         if any(f"{data.path}/".startswith(f"{path}/") for path in process.read_only_paths):
             one["readOnly"] = True
         found.append(one)
-    found += [{"name": name, "mountPath": path} for name, path, _size in _memory(process)]
+    found += [{"name": name, "mountPath": path} for name, path, _size in _memory(workload)]
     found += [
-        {"name": "files", "mountPath": path, "subPath": _key(number), "readOnly": True}
+        {"name": f"files{_after(workload)}", "mountPath": path, "subPath": _key(number), "readOnly": True}
         for number, (path, _content, _executable) in enumerate(process.files)
     ]
     return found
@@ -454,11 +510,11 @@ def _small() -> dict[str, Any]:
 def _container(workload: Workload) -> dict[str, Any]:
     app, process = workload.app, workload.process
     found: dict[str, Any] = {
-        "name": "app",
+        "name": workload.member or "app",
         "image": workload.image,
         "command": [_literal(one) for one in process.argv[:1]],
         "args": [_literal(one) for one in process.argv[1:]],
-        "envFrom": [{"secretRef": {"name": secret_name(app)}}],
+        "envFrom": [{"secretRef": {"name": secret_name(app, workload.member)}}],
         "ports": [{"containerPort": port.port, "protocol": port.protocol} for port in app.ports],
         "resources": _resources(app),
         "securityContext": _container_security(process),

@@ -14,27 +14,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import cron, disk, docker, forward, inside, placement, service, starters, tree
+from . import cron, disk, docker, forward, group, inside, placement, service, starters, tree
 from .container import Container, from_inspect
 
 LARGEST_FILE = 2**20
 """Bytes that a Secret takes (ValidateSecret of Kubernetes)."""
 
 
-def look(app: str, container: str, data: Sequence[tuple[str, str]], secrets: bool) -> dict[str, Any]:
+def look(app: str, container: str, data: Sequence[tuple[str, str, str]], secrets: bool) -> dict[str, Any]:
     """Both what runs and what the device remembers of it.
 
     Args:
         app: name of the app.
         container: its container.
-        data: name and path in the container of each data directory.
+        data: of each data directory the name, the path in the container, and, of a group, that container.
         secrets: whether the values of the environment are wanted, and of bound files the content, for Secrets.
 
     Returns:
         ``record``, ``forward`` (its target; one that tells when the app's ports do not agree), ``container`` (None when
         there is none), and programs that are ``missing``.
     """
-    record, found = placement.load(app), _found(container, data, secrets)
+    record, found = placement.load(app), None
+    if group.is_group(container):
+        here = record is None or record.owner == placement.DEVICE
+        found = group.describe(container, data, here, lambda answer, own: describe(answer, own, secrets))
+    else:
+        found = _found(container, [(name, path) for name, path, _container in data], secrets)
     missing = [program for program in ("rsync", "openssl", "haproxy") if not shutil.which(program)]
     return {
         "record": record.as_json() if record else None,

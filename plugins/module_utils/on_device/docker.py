@@ -87,6 +87,11 @@ def inspect(name: str) -> dict[str, Any] | None:
     return answer
 
 
+def listed() -> list[str]:
+    """Ids of all containers, running or not."""
+    return [str(one["Id"]) for one in _must("GET", "/containers/json?all=true") or ()]
+
+
 def inspect_image(image: str) -> dict[str, Any] | None:
     """What Docker knows of an image; None when it does not have it."""
     status, answer = call("GET", f"/images/{quote(image, safe='')}/json")

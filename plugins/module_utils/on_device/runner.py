@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Protocol
 
 from ..core.errors import KrafError
-from . import cron, docker, files, service
+from . import cron, docker, files, group, service
 from .container import Container, from_inspect
 from .forward_store import TCP
+from .group_runner import Grouped
 from .placement import Record
 from .service_runner import Serviced
 
@@ -80,7 +81,7 @@ class Named(Protocol):
 
     @property
     def container(self) -> str:
-        """Its container, or its unit (``service.PREFIX``)."""
+        """Its container, its unit (``service.PREFIX``), or its group (``group.PREFIX``)."""
 
 
 def of(app: Named) -> Runner:
@@ -89,9 +90,13 @@ def of(app: Named) -> Runner:
 
 
 def named(container: str) -> Runner:
-    """What runs the app of a container, of a unit (``service.PREFIX``), or of a schedule (``cron.PREFIX``)."""
+    """What runs the app of a container, of a unit (``service.PREFIX``), of a schedule (``cron.PREFIX``), or of a group
+    (``group.PREFIX``)."""
     if cron.is_cron(container):
         return cron.of(container)
+    if group.is_group(container):
+        names = tuple(group.names_of(container))
+        return Grouped(names, tuple(map(Contained, names)))
     return Serviced(service.name_of(container)) if service.is_unit(container) else Contained(container)
 
 

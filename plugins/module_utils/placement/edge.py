@@ -324,7 +324,7 @@ class Edge:
         The Service stays as long as the Placement: another one would have another address, and the cluster's DNS
         answers with the old one for half a minute (cache and ttl of CoreDNS as kubeadm sets them).
         """
-        for name in (manifest.secret_name(self._app), manifest.files_name(self._app)):
+        for name in manifest.secret_names(self._app):
             self._cluster.delete(SECRET, name, self.namespace)
         if not self._app.data and not self._app.overlap:
             self._cluster.delete(CONFIG_MAP, manifest.gate_name(self._app), self.namespace)

@@ -87,7 +87,7 @@ def push(job: Job, choice: Choice) -> str:
             app=job.app.name,
             container=job.container,
             fence=job.run,
-            repository=f"{job.site.registry}/{job.device.name}/{job.app.name}",
+            repository="/".join(filter(None, (job.site.registry, job.device.name, job.app.name, job.member))),
             own_image=choice.own,
             others=dict(choice.others),
             username=username,

@@ -148,6 +148,7 @@ class Job:
         was_ready: whether the edge was kept ready when the run began.
         removed: what was abandoned.
         copy_age: seconds since the copy was verified that the app goes on from, where a side is lost.
+        member: of a group, the one whose container this is about; empty is the app's own.
         outcome: of a job, how it has ended.
         data_bytes: that the app's data take on the owner's side; ``copied`` were sent before and while clients wait.
         pushed_bytes: of layers that the device sent to the image registry, ``pushed_layers`` how many of them.
@@ -186,6 +187,7 @@ class Job:
     was_ready: bool = False
     removed: list[str] = field(default_factory=list)
     copy_age: float | None = None
+    member: str = ""
 
     @property
     def placed(self) -> Placement:
@@ -205,6 +207,10 @@ class Job:
             KrafError: when there is none.
         """
         found = self.look.get("container")
+        if found and found.get("absent"):
+            why = f"the device has no container {', '.join(found['absent'])}, and a group moves as a whole"
+            fix = "Create it again from its image, or correct the members in the catalog; nothing was changed"
+            raise KrafError(f"group of app {self.app.key}", None, why, fix)
         if not found and self.app.unit:
             why, fix = "systemd on the device has none of this name", "Install it again, or correct the catalog"
             raise KrafError(f"unit of app {self.app.key}", self.app.unit, why, fix)

@@ -206,7 +206,7 @@ class LostEdge(Walk):
             fix = "Bring the edge back, or register the job under another name to run it again"
             raise KrafError(f"kind of app {job.app.key}", job.app.kind, "a job may have run at the edge already", fix)
         with self._timed(table.RECOVER):
-            data = [{"name": one.name, "path": one.path} for one in job.app.data]
+            data = job.app.places()
             job.look = job.call("look", app=job.app.name, container=job.container, data=data)
         record = job.look.get("record") or {}
         if record.get("owner", DEVICE) == DEVICE and record.get("phase", "idle") == "idle":

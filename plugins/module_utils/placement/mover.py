@@ -96,7 +96,7 @@ class MoverPod:
                 break
             if said != manifest.WAITING:
                 fix = "Name an image that the nodes can pull (images of the app), or remove it and let the device push"
-                raise KrafError("image of the app at the edge", self.mover.app_image, said, fix)
+                raise KrafError("image of the app at the edge", ", ".join(self.mover.images), said, fix)
             pod = self._cluster.wait(
                 POD, *place, lambda one: manifest.pulled(one or {}) != manifest.WAITING, end - time.monotonic()
             )

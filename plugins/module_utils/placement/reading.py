@@ -13,6 +13,7 @@ from ..catalog.records import CRONJOB, JOB, SERVICE, App
 from ..core.errors import KrafError
 from ..migration import table
 from ..migration.world import DEVICE, EDGE, HELD, IDLE, MOVING, World
+from ..on_device import group
 from .edge import Seen
 from .records import Placement
 
@@ -68,8 +69,11 @@ def same_kind(app: App, look: Mapping[str, Any]) -> None:
         KrafError: naming both kinds.
     """
     record = look.get("record") or {}
-    cron = str(record.get("container") or "").startswith("cron:")
-    before = JOB if record.get("job") else CRONJOB if cron else SERVICE
+    found, now = str(record.get("container") or ""), app.runs_as
+    if record.get("owner") == EDGE and found != now and (group.is_group(found) or app.members):
+        why, fix = f"it went to the edge as {found}", "Write the members as they were, move it back, then change them"
+        raise KrafError(f"members of app {app.key}", now, why, fix)
+    before = JOB if record.get("job") else CRONJOB if found.startswith("cron:") else SERVICE
     if record.get("owner") == EDGE and before != app.kind:
         why = f"it went to the edge as a {before}"
         fix = f"Write kind: {before} in the catalog, move it back, then change it"

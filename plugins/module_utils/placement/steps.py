@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable
@@ -26,7 +26,7 @@ from ..migration.world import DEVICE, EDGE
 from ..on_device.manifest import SMALL
 from ..storage import volumes
 from ..storage.state import State, real, requested
-from . import disks, edge_image, image, portability, portable_unit, verdicts
+from . import disks, edge_image, group, image, portability, portable_unit, verdicts
 from . import mover as movers
 from .edge import Edge
 from .job import Background, Job
@@ -70,6 +70,8 @@ class Steps:
         self.job, self.records, self.edge = job, records, edge
         self.mover: MoverPod | None = None
         self._chosen: tuple[str, image.Choice] | None = None
+        self._choices: list[image.Choice] = []
+        self._images: list[str] = []
         self.perform: Mapping[Step, Callable[[], None]] = {
             table.DESCRIBE: self.describe,
             table.PREPARE_EDGE: self.prepare_edge,
@@ -143,18 +145,19 @@ class Steps:
             raise KrafError(f"device {job.device.name}", None, f"it lacks {', '.join(missing)}", fix)
         if job.app.job:
             self._job_can_move()
-        examine = portable_unit.examine if job.app.unit else portability.examine
+        examine = portable_unit.examine if job.app.unit else group.examine if job.app.members else portability.examine
         job.report = examine(job.app, job.found, job.accept)
         # What the edge does not give is no reason to keep the app there.
         verdicts.refuse(job.app, job.report if job.to == EDGE else portability.returning(job.found))
         if job.to == EDGE:
             disks.check(job)
             choice = self._choice()
-            job.report += choice.report
+            job.report += [one for each in self._choices for one in each.report]
             self._room_at_edge()
             if not job.run:
                 # Once, before anything is changed; the image need not be there to be judged.
-                self.edge.check(self._workload(choice, choice.reference or job.site.image, job.epoch + 1, 0))
+                references = [one.reference or job.site.image for one in self._choices]
+                self.edge.check(self._workload(choice, references, job.epoch + 1, 0))
         else:
             self._container_is_there()
         for one in () if job.run else job.disks:
@@ -340,6 +343,7 @@ class Steps:
             bool(job.app.data),
             fits or {},
             job.disks,
+            tuple(self._images[1:]) if app_image else (),
         )
         self.mover = MoverPod(job.cluster, wanted)
         self.mover.start(job.limits.wait)
@@ -376,34 +380,45 @@ class Steps:
         job = self.job
         choice = self._choice()
         if not job.image:
-            job.image = choice.reference or edge_image.push(job, choice)
-        return self._workload(choice, job.image, epoch, tree)
+            if job.app.members:
+                self._images = group.bring(job, self._choices)
+            else:
+                self._images = [choice.reference or edge_image.push(job, choice)]
+            job.image = self._images[0]
+        return self._workload(choice, self._images, epoch, tree)
 
-    def _workload(self, choice: image.Choice, reference: str, epoch: int, tree: int) -> Workload:
+    def _workload(self, choice: image.Choice, references: Sequence[str], epoch: int, tree: int) -> Workload:
         job = self.job
-        process = portable_unit.process(job.app, job.found) if job.app.unit else portability.process(job.found)
+        if job.app.members:
+            process = group.process(job.app, job.found)
+        else:
+            process = portable_unit.process(job.app, job.found) if job.app.unit else portability.process(job.found)
         return Workload(
             job.app,
             job.device.uid,
             process,
-            reference,
+            references[0],
             job.site.image,
             choice.architectures,
             epoch,
             tree,
             emulated=choice.emulated,
             disks=job.disks,
+            companions=group.companions(job.app, job.found, references) if job.app.members else (),
+            names=group.names(job.app, job.found) if job.app.members else (),
         )
 
     def _choice(self) -> image.Choice:
-        """Which image; chosen once in a run, unless somebody made the container anew meanwhile."""
+        """Which image, of a group of the app's own container; chosen once in a run, unless somebody made the container
+        anew meanwhile."""
         job = self.job
         runs = str(job.found.get("image_id"))
         if self._chosen is None or self._chosen[0] != runs:
             node = ""
             if job.app.data and edge_image.differ(job.site.target):
                 node = self._volume()[2].volumes[0].node
-            self._chosen = runs, edge_image.choose(job, node)
+            self._choices = group.choose(job, node) if job.app.members else [edge_image.choose(job, node)]
+            self._chosen = runs, self._choices[0]
         return self._chosen[1]
 
     # -- while clients wait -----------------------------------------------------------------------------------------

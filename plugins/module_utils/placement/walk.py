@@ -56,6 +56,9 @@ class Walk:
         """
         job = self.job
         state = self._recover(fresh=True)
+        if state.owner == DEVICE and (job.look.get("container") or {}).get("absent"):
+            # Of a group that is not whole nothing is started, stopped, or made at the edge.
+            self.steps.describe()
         if table.settled(state):
             if state.owner == job.to:
                 return self._report(changed=False)
@@ -85,7 +88,7 @@ class Walk:
         with self._timed(table.RECOVER, fresh):
             job.placement = self.records.read()
             job.seen = self.edge.look()
-            data = [{"name": one.name, "path": one.path} for one in job.app.data]
+            data = job.app.places()
             job.look = job.call("look", app=job.app.name, container=job.container, data=data, secrets=True)
             reading.same_kind(job.app, job.look)
             state = self._world()

@@ -34,7 +34,7 @@ CANARY = "canary-7f3a"
 
 def described(name: str, app: App | None = None) -> dict[str, Any]:
     """As a move sees it."""
-    data = [(one.name, one.path) for one in app.data] if app else []
+    data = [(one.name, one.path, "") for one in app.data] if app else []
     found: dict[str, Any] = adopt.look(name, name, data, secrets=True)["container"]
     return found
 

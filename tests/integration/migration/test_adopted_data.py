@@ -26,7 +26,7 @@ def test_mig_01_both_trees_of_a_volume_arrive_with_owners_and_modes(
                 os.chown(path, owner, owner)
                 path.chmod(mode & 0o700 if path.is_dir() else mode)
     app = definition.adopt(adopt.report(name), "pi1").app
-    data = adopt.look(name, name, [(one.name, one.path) for one in app.data], True)["container"]["data"]
+    data = adopt.look(name, name, [(one.name, one.path, "") for one in app.data], True)["container"]["data"]
     assert [one["folder"] for one in data.values()] == [str(volume)]
     before = trees.seen(volume)
     pairs = tree.to_edge([(key, one["folder"]) for key, one in data.items()], mover.remote, 2, 0)

@@ -71,7 +71,7 @@ class Device:
         assert not failed.exists(), failed.read_text()
 
     def container(self) -> dict[str, Any]:
-        data = [("results", "/data")]
+        data = [("results", "/data", "")]
         found: dict[str, Any] = adopt.look("notes", self.name, data, secrets=False)["container"]
         return found
 

@@ -15,7 +15,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import A
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover, namespace, relay, workload
-from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Process, Workload
+from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Companion, Process, Workload
 from tests.integration import pods
 from tests.integration.apiserver import ApiServer
 
@@ -103,6 +103,28 @@ def test_whatever_the_catalog_takes_kubernetes_takes(
     one = mover.Mover(DEVICE, UID, app.name, epoch, 7, EDGE, "token", DIGEST, "worker1", bool(app.data))
     accepted(server, mover.objects(one))
     accepted(server, mover.objects(replace(one, node="", fits=workload.nodes(wanted))))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(app=declarations(), own=processes, others=st.lists(st.tuples(names, processes, cpu, memory), max_size=3))
+def test_whatever_group_the_catalog_takes_kubernetes_takes(
+    server: Cluster, app: App, own: Process, others: list[tuple[str, Process, str, str]]
+) -> None:
+    plain = {"kind": "service", "retries": 0, "deadline_seconds": 0, "overlap": False, "probe": None}
+    raw = {**app.as_dict(), **plain, "ports": [{**one, "protocol": "TCP"} for one in app.as_dict()["ports"]]}
+    raw["members"] = [{"name": name, "cpu": cpu_, "memory": size} for name, _process, cpu_, size in others]
+    if others:
+        raw["ports"] = [{**one, "member": others[0][0]} for one in raw["ports"]]
+        raw["data"] = [{**one, "member": others[-1][0]} for one in raw["data"]]
+    try:
+        app = apps.declared(raw)
+    except KrafError:
+        assume(False)
+    companions = tuple(Companion(name, process, DIGEST) for name, process, _cpu, _memory in others)
+    called = tuple(name for name, _process, _cpu, _memory in others)
+    more = {"companions": companions, "names": called}
+    made = accepted(server, workload.objects(Workload(app, UID, own, DIGEST, EDGE, ("arm64",), 3, 3, **more)))
+    assert len(made[-1]["spec"]["template"]["spec"]["containers"]) >= 1 + len(others)
 
 
 APP = App(
