@@ -25,8 +25,8 @@ FILTERS = ("as_bool", "as_list", "printable", "status")
 def play(tmp_path: Path) -> Path:
     """A play of all examples, in the order in which a catalog is filled, read and emptied."""
     first, many, maintenance, removal = yaml.safe_load(device.EXAMPLES)
-    register, job, service, group, unregister = yaml.safe_load(app.EXAMPLES)
-    tasks = [first, many, maintenance, removal, register, job, service, group]
+    register, job, cronjob, service, group, unregister = yaml.safe_load(app.EXAMPLES)
+    tasks = [first, many, maintenance, removal, register, job, cronjob, service, group]
     tasks += yaml.safe_load(device_info.EXAMPLES) + yaml.safe_load(app_info.EXAMPLES)
     tasks.append(unregister)
     for name in FILTERS:
@@ -37,7 +37,7 @@ def play(tmp_path: Path) -> Path:
             "ansible.builtin.assert": {
                 "that": [
                     "addresses.result == ['192.168.1.21']",
-                    "stateful.result == ['pi1/faces', 'pi1/meter', 'pi1/shop', 'pi1/training']",
+                    "stateful.result == ['pi1/faces', 'pi1/meter', 'pi1/report', 'pi1/shop', 'pi1/training']",
                 ],
             },
         }
