@@ -14,7 +14,7 @@ import contextlib
 import sys
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -211,7 +211,8 @@ def fire(app: str) -> int:
             return 0
         code = _wait(name)
         _save(app, exit_code=code)
-        sys.stdout.write(f"{app}: slot {datetime.utcfromtimestamp(last(app) * 60).isoformat()}Z ended with {code}\n")
+        slot = datetime.fromtimestamp(last(app) * 60, timezone.utc)
+        sys.stdout.write(f"{app}: slot {slot:%Y-%m-%dT%H:%MZ} ended with {code}\n")
 
 
 def _begin(app: str) -> str | None:

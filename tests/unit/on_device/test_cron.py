@@ -134,8 +134,12 @@ def test_a_power_cut_before_the_start_loses_no_slot(
     engine: Docker, record: Record, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock.minute += 5
+
+    def cut(name: str) -> bool:
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
-        patch.setattr(docker, "start", lambda name: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(docker, "start", cut)
         with pytest.raises(KeyboardInterrupt):
             cron.fire("report")
     cron.fire("report")
