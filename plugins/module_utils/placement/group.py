@@ -26,8 +26,6 @@ from .verdicts import KEPT, LOST, REFUSED, TRANSLATED, Row, accepted, row
 
 # https://v1-22.docs.kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names
 _HOST = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z", re.ASCII)
-_GIVEN = ("network ", "Links ")
-"""Rows of one container that are about names of others."""
 _NOT_FOUND = "at the edge the app does not find it by this name"
 
 
@@ -69,7 +67,7 @@ def examine(app: App, found: Mapping[str, Any], accept: Sequence[str] = ()) -> l
         {**one, "property": f"{part.shown}: {one['property']}"[:256]}
         for part in listed
         for one in portability.examine(part.app, part.found)
-        if not one["property"].startswith(_GIVEN)
+        if not _given(one)
     ]
     rows += [one for part in listed for one in _state(part)]
     rows += _names(listed)
@@ -77,6 +75,14 @@ def examine(app: App, found: Mapping[str, Any], accept: Sequence[str] = ()) -> l
     rows += _neighbours(listed, found.get("neighbours") or ())
     rows += _shared(listed)
     return accepted(rows, accept)
+
+
+def _given(one: Row) -> bool:
+    """Whether a row of one container is about names of others, which a group is told of as a whole. A network that is
+    no network of its own is not: what is refused of it stays refused."""
+    return one["property"].startswith("Links ") or (
+        one["property"].startswith("network ") and one["verdict"] != REFUSED
+    )
 
 
 def names(app: App, found: Mapping[str, Any]) -> tuple[str, ...]:

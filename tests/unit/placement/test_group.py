@@ -57,6 +57,13 @@ def wanted(**words: Any) -> Workload:
     return Workload(APP, "uid", process, IMAGES[0], "registry.example/edge:1", ("amd64",), 2, 7, **more)
 
 
+@pytest.mark.parametrize("mode", ["host", "none", "container:abc"])
+def test_a_network_that_one_container_could_not_move_with_stays_refused(mode: str) -> None:
+    words = {"db": {"network_mode": mode}}
+    assert list(refused(**words)) == [f"db: network {mode}"]
+    assert not refused(f"db: network {mode}", **words)
+
+
 def test_a_plain_group_moves_and_each_row_says_whose_it_is() -> None:
     rows = group.examine(APP, found())
     assert refused() == {}
