@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import Any
 
 from tests.demo import access
 from tests.lab import images
 
+from . import moves
 from .lab import CONTROL, DEVICE, FOLDER, Lab, published
 from .lost import KUBECTL, Checks
-from .run import say
-from .writer import Writer, complaints, request
 
 NAME, PORT, INSIDE = "group-ledger", 18700, 8100
 CONTAINERS = (NAME, f"{NAME}-db")
@@ -89,27 +87,7 @@ def main() -> int:
     made = lab.play(str(PLAY), "make", **{f"groups_{key}": value for key, value in given.items()})
     checks.check("it runs on its device", made, 0)
     one_missing(lab, checks)
-    log = request(lab.address, PORT, "GET", "/log")
-    next_number = 1 + max((int(line.split()[0]) for line in log.splitlines() if line[:1].isdigit()), default=0)
-    with Writer(lab.address, (PORT,), next_number) as writer:
-        for number, (to, fault) in enumerate(MOVES):
-            checks.check("clients are answered", writer.written(20, 30), True)
-            inputs: dict[str, Any] = {"kraf_apps": [f"{DEVICE}/{NAME}"], "kraf_to": to}
-            writer.longest = 0.0
-            if fault:
-                killed = f"{number}-{to}-killed"
-                lab.play("kraf.edge.migrate", killed, fault, **inputs)
-                checks.check("the killed play had come that far", "PLAY RECAP" in lab.output(killed), False)
-            moved = lab.play("kraf.edge.migrate", f"{number}-{to}", **inputs)
-            checks.check(f"it moves to the {to}{f', killed {fault} and run again' if fault else ''}", moved, 0)
-            checks.check("clients are answered afterwards", writer.written(20, 30), True)
-            say(f"      the longest answer took {writer.longest:.2f} s")
-            checks.check("no request has failed so far", writer.failed, {})
-            on_side(checks, to)
-        writer.stop()
-        time.sleep(1)
-    wrong = complaints(request(lab.address, PORT, "GET", "/log"), writer.acknowledged, writer.next)
-    checks.check(f"each of {len(writer.acknowledged)} acknowledged numbers is there, in order", wrong, [])
+    moves.walk(lab, checks, NAME, (PORT,), MOVES, lambda to: on_side(checks, to))
     return checks.end(lab.logs)
 
 

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import Any
 
 from tests.demo import access
 from tests.lab import images
 
+from . import moves
 from .lab import CONTROL, DEVICE, FOLDER, Lab, published
 from .lost import KUBECTL, Checks
-from .run import say
-from .writer import Writer, complaints, request
 
 NAME, PORT = "unit-ledger", 18610
 UNIT = f"{NAME}.service"
@@ -103,34 +101,18 @@ def main() -> int:
     adopted = lab.play("kraf.edge.adopt", "adopt", kraf_device=DEVICE, kraf_unit=UNIT, **named)
     checks.check("it is adopted", adopted, 0)
     begin, first = state(), process()
-    log = request(lab.address, PORT, "GET", "/log")
-    next_number = 1 + max((int(line.split()[0]) for line in log.splitlines() if line[:1].isdigit()), default=0)
-    with Writer(lab.address, (PORT, PORT + 1), next_number) as writer:
-        for number, (to, fault) in enumerate(MOVES):
-            checks.check("clients are answered", writer.written(20, 30), True)
-            inputs: dict[str, Any] = {"kraf_apps": [f"{DEVICE}/{NAME}"], "kraf_to": to}
-            writer.longest = 0.0
-            if fault:
-                lab.play("kraf.edge.migrate", f"{number}-{to}-killed", fault, **inputs)
-                checks.check(
-                    "the killed play had come that far", "PLAY RECAP" in lab.output(f"{number}-{to}-killed"), False
-                )
-            moved = lab.play("kraf.edge.migrate", f"{number}-{to}", **inputs)
-            checks.check(f"it moves to the {to}{f', killed {fault} and run again' if fault else ''}", moved, 0)
-            checks.check("clients are answered afterwards", writer.written(20, 30), True)
-            say(f"      the longest answer took {writer.longest:.2f} s")
-            checks.check("no request has failed so far", writer.failed, {})
-            checks.check("only its owner runs it", pods(), 1 if to == "edge" else 0)
-            if to == "edge":
-                at_edge(checks)
-            else:
-                checks.check("the unit is as it was", state(), begin)
-                checks.check("it was started anew", process() not in (0, first), True)
-                first = process()
-        writer.stop()
-        time.sleep(1)
-    wrong = complaints(request(lab.address, PORT, "GET", "/log"), writer.acknowledged, writer.next)
-    checks.check(f"each of {len(writer.acknowledged)} acknowledged numbers is there, in order", wrong, [])
+
+    def there(to: str) -> None:
+        nonlocal first
+        checks.check("only its owner runs it", pods(), 1 if to == "edge" else 0)
+        if to == "edge":
+            at_edge(checks)
+        else:
+            checks.check("the unit is as it was", state(), begin)
+            checks.check("it was started anew", process() not in (0, first), True)
+            first = process()
+
+    moves.walk(lab, checks, NAME, (PORT, PORT + 1), MOVES, there)
     return checks.end(lab.logs)
 
 

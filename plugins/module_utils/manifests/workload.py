@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..catalog.records import App
+from ..catalog.records import SERVICE, App
 from ..core import names, sizes
 from . import relay
 from .export import USER
@@ -235,9 +235,12 @@ def objects(workload: Workload) -> list[dict[str, Any]]:
     return [*secrets, *([service(workload)] if workload.app.ports else []), running(workload)]
 
 
+def _labels(workload: Workload) -> dict[str, str]:
+    return {**labels(workload.app.device, workload.device_uid, workload.app.name), COMPONENT: "app"}
+
+
 def _object(workload: Workload, api_version: str, kind: str, name: str, **content: Any) -> dict[str, Any]:
-    mine = {**labels(workload.app.device, workload.device_uid, workload.app.name), COMPONENT: "app"}
-    metadata = {"name": name, "namespace": workload.namespace, "labels": mine}
+    metadata = {"name": name, "namespace": workload.namespace, "labels": _labels(workload)}
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **content}
 
 
@@ -291,10 +294,7 @@ def running(workload: Workload) -> dict[str, Any]:
     spec: dict[str, Any] = {"replicas": 1, "selector": {"matchLabels": match}, "template": _template(workload)}
     if workload.app.job:
         # Suspended: it has no pod until its run resumes it, and its deadline counts from then on.
-        spec = {"suspend": True, "backoffLimit": workload.app.retries, "template": _template(workload)}
-        if workload.app.deadline_seconds:
-            spec["activeDeadlineSeconds"] = workload.app.deadline_seconds
-        found = _object(workload, "batch/v1", "Job", workload.name, spec=spec)
+        found = _object(workload, "batch/v1", "Job", workload.name, spec={"suspend": True, **_tries(workload)})
     elif workload.app.cron:
         found = _object(workload, "batch/v1", "CronJob", workload.name, spec=_schedule(workload))
     elif workload.app.overlap:
@@ -307,18 +307,20 @@ def running(workload: Workload) -> dict[str, Any]:
     return found
 
 
+def _tries(workload: Workload) -> dict[str, Any]:
+    """What runs to its end, how often it is tried again, and when it is ended."""
+    deadline = workload.app.deadline_seconds
+    limit = {"activeDeadlineSeconds": deadline} if deadline else {}
+    return {"backoffLimit": workload.app.retries, "template": _template(workload), **limit}
+
+
 def _schedule(workload: Workload) -> dict[str, Any]:
     """Suspended: it begins no slot until the run that moved it there has come to its end."""
-    app = workload.app
-    job: dict[str, Any] = {"backoffLimit": app.retries, "template": _template(workload)}
-    if app.deadline_seconds:
-        job["activeDeadlineSeconds"] = app.deadline_seconds
-    mine = {**labels(app.device, workload.device_uid, app.name), COMPONENT: "app"}
     return {
-        "schedule": app.schedule,
+        "schedule": workload.app.schedule,
         "suspend": True,
         "concurrencyPolicy": "Forbid",
-        "jobTemplate": {"metadata": {"labels": mine}, "spec": job},
+        "jobTemplate": {"metadata": {"labels": _labels(workload)}, "spec": _tries(workload)},
     }
 
 
@@ -340,7 +342,6 @@ def proof(workload: Workload) -> dict[str, Any]:
 
 def _template(workload: Workload) -> dict[str, Any]:
     app, containers = workload.app, parts(workload)
-    mine = {**labels(app.device, workload.device_uid, app.name), COMPONENT: "app"}
     spec: dict[str, Any] = {
         "enableServiceLinks": False,
         "automountServiceAccountToken": False,
@@ -350,7 +351,7 @@ def _template(workload: Workload) -> dict[str, Any]:
         "securityContext": _pod_security([one.process for one in containers], workload.disks),
         "containers": [_container(one) for one in containers],
     }
-    if app.job or app.cron:
+    if app.kind != SERVICE:
         spec["restartPolicy"] = "Never"
         # A node that is away may still run it: no second one is made beside it.
         spec["tolerations"] = [
@@ -368,7 +369,7 @@ def _template(workload: Workload) -> dict[str, Any]:
         volumes = [*_volumes(workload), *volumes]
     if volumes:
         spec["volumes"] = volumes
-    return {"metadata": {"labels": mine, "annotations": _annotations(workload)}, "spec": spec}
+    return {"metadata": {"labels": _labels(workload), "annotations": _annotations(workload)}, "spec": spec}
 
 
 def _hosts(workload: Workload, containers: Sequence[Workload]) -> dict[str, list[str]]:
@@ -518,7 +519,7 @@ def _container(workload: Workload) -> dict[str, Any]:
         "ports": [{"containerPort": port.port, "protocol": port.protocol} for port in app.ports],
         "resources": _resources(app),
         "securityContext": _container_security(process),
-        "readinessProbe": None if app.job or app.cron else _probe(app, process.health),
+        "readinessProbe": None if app.kind != SERVICE else _probe(app, process.health),
         "volumeMounts": _mounts(workload),
     }
     if process.working_dir:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from ..core import schedule
 from ..core.errors import KrafError
@@ -34,17 +33,7 @@ LONGEST_RUN = 7 * 86400.0
 CATCH_UP = 20
 """Seconds after the boot until a slot is made up for that was missed meanwhile."""
 
-_SCRIPT = """\
-#!/usr/bin/python3
-# Written by kraf.edge: runs a cronjob if it is due and the device owns it. Argument: the app.
-import sys
-
-sys.path.insert(0, {library!r})
-
-from {package}.on_device import cron
-
-sys.exit(cron.fire(sys.argv[1]))
-"""
+_SAYS = "runs a cronjob if it is due and the device owns it. Argument: the app."
 _SERVICE = """\
 [Unit]
 Description=kraf.edge: run of the cronjob %i
@@ -116,10 +105,6 @@ class Scheduled:
     app: str
     container: str
 
-    @property
-    def _name(self) -> str:
-        return f"{PREFIX}{self.schedule}|{self.app}|{self.container}"
-
     def _text(self) -> str:
         events = "\n".join(f"OnCalendar={one}" for one in schedule.parse(self.schedule).calendar())
         return _TIMER.format(app=self.app, schedule=self.schedule, events=events, catch_up=CATCH_UP)
@@ -137,11 +122,6 @@ class Scheduled:
     def describe(self) -> Container:
         return self.as_it_counts(docker.describe(self.container))
 
-    def noted(self, record: Record, found: Container) -> Record:
-        return replace(
-            record, container=self._name, container_id=found.id, restart_policy=found.restart_policy, restart_maximum=0
-        )
-
     def prepare(self) -> None:
         # To disable a timer takes no time.
         pass
@@ -158,7 +138,7 @@ class Scheduled:
         _save(self.app, container=self.container, schedule=self.schedule)
         was = self.enabled()
         library.install()
-        script = library.install_script("cron", _SCRIPT)
+        script = library.install_script("cron", _SAYS, "cron.fire(sys.argv[1])")
         written = units.write("kraf-cron@.service", _SERVICE.format(script=script))
         written |= units.write(_timer(self.app), self._text())
         units.enable(_timer(self.app), "timers.target")
@@ -172,7 +152,7 @@ class Scheduled:
         units.disable(_timer(self.app), "timers.target")
         units.stop(_timer(self.app))
         end = time.monotonic() + STOP_LIMIT
-        while _runs(self.container):
+        while docker.running(self.container):
             if time.monotonic() > end:
                 why = f"its run has not ended within {STOP_LIMIT:g} s"
                 raise KrafError(f"cronjob {self.app}", self.container, why, "Move it once the run has ended")
@@ -198,10 +178,6 @@ class Scheduled:
         raise KrafError(f"cronjob {self.app}", port, "a cronjob has no clients", "Leave ports out")
 
 
-def _runs(container: str) -> bool:
-    return bool(((docker.inspect(container) or {}).get("State") or {}).get("Running"))
-
-
 def fire(app: str) -> int:
     """What the timer does: the run of the last slot that is due, to its end; then of one that was due meanwhile."""
     while True:
@@ -209,7 +185,7 @@ def fire(app: str) -> int:
             name = _begin(app)
         if name is None:
             return 0
-        code = _wait(name)
+        code = docker.wait(name, LONGEST_RUN)
         _save(app, exit_code=code)
         slot = datetime.fromtimestamp(last(app) * 60, timezone.utc)
         sys.stdout.write(f"{app}: slot {slot:%Y-%m-%dT%H:%MZ} ended with {code}\n")
@@ -221,7 +197,7 @@ def _begin(app: str) -> str | None:
     if record is None or (record.owner, record.phase) != (DEVICE, IDLE) or not state.get("schedule"):
         return None
     name, now = str(state["container"]), int(time.time() // 60)
-    if _runs(name):
+    if docker.running(name):
         return None
     slot = int(state.get("slot") or 0)
     due = schedule.parse(str(state["schedule"])).latest(slot, now)
@@ -242,12 +218,3 @@ def _started(container: str) -> float:
     with contextlib.suppress(ValueError):  # 0001-01-01 for never
         return max(0.0, datetime.fromisoformat(text[:19] + "+00:00").timestamp())
     return 0.0
-
-
-def _wait(container: str) -> int:
-    """Until it has ended; its exit code."""
-    path = f"/containers/{quote(container, safe='')}/wait"
-    status, answer = docker.call("POST", path, timeout=LONGEST_RUN)
-    if status != 200 or not isinstance(answer, dict):
-        raise KrafError("Docker on the device", container, f"it answered {status}")
-    return int(answer.get("StatusCode") or 0)

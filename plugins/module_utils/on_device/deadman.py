@@ -24,17 +24,7 @@ LOCK_LIMIT = 900.0
 START_LIMIT = 60.0
 """Seconds that clients wait longer for an app that has to start again, so that they meet it and not a closed port."""
 
-_SCRIPT = """\
-#!/usr/bin/python3
-# Written by kraf.edge: undoes a hand-over that stopped halfway. Argument: the app.
-import sys
-
-sys.path.insert(0, {library!r})
-
-from {package}.on_device import deadman
-
-sys.exit(deadman.fire(sys.argv[1]))
-"""
+_SAYS = "undoes a hand-over that stopped halfway. Argument: the app."
 
 _SERVICE = """\
 [Unit]
@@ -115,7 +105,7 @@ def fire(app: str) -> int:
 def install() -> None:
     """Put what the timer runs on the device."""
     library.install()
-    script = library.install_script("deadman", _SCRIPT)
+    script = library.install_script("deadman", _SAYS, "deadman.fire(sys.argv[1])")
     if units.write("kraf-deadman@.service", _SERVICE.format(script=script)) and units.running():
         units.reload_units()
 

@@ -57,9 +57,8 @@ class Disk:
         return self.folder[len(self.mount.path) :].strip("/")
 
 
-def find(folder: str, known: Sequence[Mount] | None = None) -> Mount | None:
+def _find(folder: str, every: Sequence[Mount]) -> Mount | None:
     """The mount of a volume that a directory lies on, whether it is mounted or not."""
-    every = mounts.load_all() if known is None else known
     return next((one for one in every if f"{folder}/".startswith(f"{one.path}/")), None)
 
 
@@ -76,7 +75,7 @@ def of(data: Data, remembered: Iterable[tuple[str, str]] = ()) -> list[Disk]:
     every, before = mounts.load_all(), dict(remembered)
     found = []
     for name, folder in data:
-        mount = find(folder, every)
+        mount = _find(folder, every)
         if name in before and (mount is None or mount.name != before[name]):
             why = f"it lay on the mount of volume {before[name]}, which this device has there no more"
             fix = f"Mount the volume {before[name]} there again (playbook kraf.edge.volume)"
@@ -89,12 +88,6 @@ def of(data: Data, remembered: Iterable[tuple[str, str]] = ()) -> list[Disk]:
 def named(disks: Iterable[Disk]) -> tuple[tuple[str, str], ...]:
     """Name and volume of each, to be remembered."""
     return tuple((one.name, one.mount.name) for one in disks)
-
-
-def others(data: Data, disks: Iterable[Disk]) -> tuple[tuple[str, str], ...]:
-    """The data directories that are copied."""
-    on_mounts = {one.name for one in disks}
-    return tuple((name, folder) for name, folder in data if name not in on_mounts)
 
 
 def _mounts(disks: Iterable[Disk]) -> list[Mount]:

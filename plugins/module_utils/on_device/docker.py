@@ -169,6 +169,21 @@ def pid(name: str) -> int:
     return int(((inspect(name) or {}).get("State") or {}).get("Pid") or 0)
 
 
+def running(name: str) -> bool:
+    """Whether a container runs; False when there is none."""
+    return bool(((inspect(name) or {}).get("State") or {}).get("Running"))
+
+
+def wait(name: str, timeout: float) -> int:
+    """Wait until a container has ended; its exit code.
+
+    Raises:
+        KrafError: when Docker does not answer, or the container runs longer than ``timeout`` seconds.
+    """
+    answer = _must("POST", f"/containers/{quote(name, safe='')}/wait", timeout=timeout)
+    return int((answer or {}).get("StatusCode") or 0)
+
+
 def missing(name: str) -> KrafError:
     """What to say when there is no such container."""
     return KrafError("container", name, "Docker on the device has none of this name", "See docker ps -a on the device")

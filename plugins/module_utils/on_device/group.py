@@ -9,14 +9,10 @@ The app's own container comes first. The others serve it: they start before it, 
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from . import docker
+from . import docker, sockets
 from .container import Container, from_inspect
 
 PREFIX = "group:"
@@ -24,7 +20,6 @@ PREFIX = "group:"
 BETWEEN = ","
 OURS = ("", "bridge", "host", "none", "default")
 """Networks in which Docker finds no container by its name."""
-LISTEN = "0A"
 RESOLVER = "127.0.0.11"
 """Where Docker's own resolver listens in a container of a user-defined network."""
 
@@ -120,24 +115,8 @@ def _networks(found: Mapping[str, Any]) -> Mapping[str, Any]:
 def listening(pid: int) -> list[int]:
     """TCP ports that are open in the network of a process, by the kernel's table of its sockets (proc(5)); none for a
     process that is not there."""
-    ports = set()
-    for name in ("tcp", "tcp6"):
-        lines: list[str] = []
-        if pid:
-            with contextlib.suppress(OSError):
-                lines = Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]
-        for line in lines:
-            _number, local, _remote, state = line.split()[:4]
-            address, _colon, port = local.partition(":")
-            if state == LISTEN and _address(address) != RESOLVER:
-                ports.add(int(port, 16))
-    return sorted(ports)
-
-
-def _address(text: str) -> str:
-    """From words of 32 bits, each in the machine's own order of bytes."""
-    words = [int(text[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(text), 8)]
-    return str(ipaddress.ip_address(b"".join(words)))
+    found = [one for name in ("tcp", "tcp6") for one in sockets.table([pid], name)]
+    return sorted({one.port for one in found if one.state == sockets.LISTEN and one.address != RESOLVER})
 
 
 def summary(named: str, found: Sequence[Container]) -> Container:

@@ -32,10 +32,6 @@ class Grouped:
     names: tuple[str, ...]
     runners: Sequence[Runner]
 
-    @property
-    def _named(self) -> str:
-        return group.PREFIX + group.BETWEEN.join(self.names)
-
     def _each(self, record: Record) -> list[tuple[Runner, Record]]:
         """Each container with its part of the record, in the order in which they start."""
         number = len(self.names)
@@ -55,16 +51,7 @@ class Grouped:
         return [*found[1:], found[0]]
 
     def describe(self) -> Container:
-        return group.summary(self._named, [one.describe() for one in self.runners])
-
-    def noted(self, record: Record, found: Container) -> Record:
-        return replace(
-            record,
-            container=self._named,
-            container_id=found.id,
-            restart_policy=found.restart_policy,
-            restart_maximum=0,
-        )
+        return group.summary(group.PREFIX + group.BETWEEN.join(self.names), [one.describe() for one in self.runners])
 
     def prepare(self) -> None:
         for runs in self.runners:

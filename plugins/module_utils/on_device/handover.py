@@ -79,8 +79,7 @@ class Task:
 
 def _as_it_runs(task: Task, record: Record) -> Record:
     """The record with what runs the app now."""
-    runs = runner.of(task)
-    return runs.noted(record, runs.describe())
+    return record.noted(task.container, runner.of(task).describe())
 
 
 def admit(task: Task) -> Record:
@@ -175,10 +174,9 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
         disks = disk.of(record.data, record.disks)
         if to == EDGE:
             pairs = tree.to_edge(record.trees, task.remote, task.epoch + 1, task.good_tree)
+            disk.back(disks, task.limit)
         else:
             pairs = tree.to_device(record.trees, task.remote, task.good_tree, task.epoch + 1)
-        if to == EDGE:
-            disk.back(disks, task.limit)
         # Before the first copy reads anything: what changes from now on is read again.
         seen = {name: manifest.make(folder) for name, folder in record.trees} if to == EDGE else {}
         sums = {one.name: disk.read(one) for one in disks} if to == EDGE else {}
@@ -205,7 +203,7 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
             why = "it was started on the device meanwhile, and would begin anew at the edge"
             raise KrafError(f"job {task.app}", task.container, why, "Wait until it has ended, then move it")
         if found:
-            record = runs.noted(record, found)
+            record = record.noted(task.container, found)
         record = placement.save(replace(record, phase=MOVING, to=to))
         try:
             deadman.arm(task.app, task.deadman_seconds)
@@ -307,7 +305,7 @@ def keep_ready(task: Task) -> dict[str, Any]:
             clock.mark("released")
         standby.remember(task.app, seen)
         offered = tuple(dataclasses.asdict(one) for one in task.ways)
-        record = placement.save(replace(runs.noted(record, found), ways=offered))
+        record = placement.save(replace(record.noted(task.container, found), ways=offered))
         takeover.install()
         tree.forget(task.app)
         paused = round(clock.at["released"] - clock.at["held"], 3) if "held" in clock.at else 0.0

@@ -14,6 +14,18 @@ from . import files
 FOLDER = Path("/usr/local/lib/kraf")
 PACKAGE = __name__.rsplit(".", 2)[0]
 
+_SCRIPT = """\
+#!/usr/bin/python3
+# {about}
+import sys
+
+sys.path.insert(0, {library!r})
+
+from {package}.on_device import {module}
+
+sys.exit({call})
+"""
+
 
 def install() -> bool:
     """Put every module of ours that this process has loaded on the device; True when any was not there like that."""
@@ -33,12 +45,17 @@ def install() -> bool:
     return changed
 
 
-def install_script(name: str, text: str) -> Path:
+def install_script(name: str, says: str, call: str) -> Path:
     """Put a program beside the code that it runs; where it lies.
 
     Args:
-        text: of the program, with ``{library}`` and ``{package}`` where it has to find that code.
+        name: of the program.
+        says: what it does, for whoever reads it.
+        call: a function of a module of ``on_device``, called: ``deadman.fire(sys.argv[1])``.
     """
     path = FOLDER / name
-    files.write(path, text.format(library=str(FOLDER), package=PACKAGE), 0o755)
+    about = "\n# ".join(f"Written by kraf.edge: {says}".splitlines())
+    module = call.partition(".")[0]
+    text = _SCRIPT.format(about=about, library=str(FOLDER), package=PACKAGE, module=module, call=call)
+    files.write(path, text, 0o755)
     return path

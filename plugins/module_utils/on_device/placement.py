@@ -21,6 +21,7 @@ from typing import Any
 
 from ..core.errors import KrafError
 from . import files, units
+from .container import Container
 from .run import run
 
 ROOT = Path("/var/lib/kraf")
@@ -76,6 +77,16 @@ class Record:
         """As its file holds it."""
         data, disks = [list(one) for one in self.data], [list(one) for one in self.disks]
         return {**vars(self), "data": data, "disks": disks, "ways": [dict(one) for one in self.ways]}
+
+    def noted(self, container: str, found: Container) -> Record:
+        """With what runs the app now and how it is started: its owner may have made it anew since."""
+        return replace(
+            self,
+            container=container,
+            container_id=found.id,
+            restart_policy=found.restart_policy,
+            restart_maximum=found.restart_maximum,
+        )
 
     @property
     def trees(self) -> tuple[tuple[str, str], ...]:

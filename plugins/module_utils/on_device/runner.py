@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -36,9 +36,6 @@ class Runner(Protocol):
         Raises:
             KrafError: when it is not there.
         """
-
-    def noted(self, record: Record, found: Container) -> Record:
-        """The record with what it is now and how it is started: its owner may have made it anew since."""
 
     def prepare(self) -> None:
         """Before clients are held: what makes it quick to stop; it goes on as it was."""
@@ -109,15 +106,6 @@ class Contained:
     def describe(self) -> Container:
         return docker.describe(self.name)
 
-    def noted(self, record: Record, found: Container) -> Record:
-        return replace(
-            record,
-            container=self.name,
-            container_id=found.id,
-            restart_policy=found.restart_policy,
-            restart_maximum=found.restart_maximum,
-        )
-
     def prepare(self) -> None:
         # Its restart policy changes at once.
         pass
@@ -145,8 +133,7 @@ class Contained:
                 stopped.add(found["Id"])
 
     def running(self, record: Record) -> bool:
-        found = docker.inspect(record.container_id)
-        return found is not None and bool((found.get("State") or {}).get("Running"))
+        return docker.running(record.container_id)
 
     def pause(self, record: Record) -> None:
         docker.pause(record.container_id)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import KrafError
@@ -47,9 +47,6 @@ class Serviced:
 
     def describe(self) -> Container:
         return service.describe(self.unit)
-
-    def noted(self, record: Record, found: Container) -> Record:
-        return replace(record, container=found.id, container_id=found.id, restart_policy=found.restart_policy)
 
     def prepare(self) -> None:
         path = f"{self.unit}.d/{service.DROP_IN}"

@@ -10,7 +10,8 @@ import contextlib
 import ipaddress
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,25 @@ FIRST_EPHEMERAL = 32768
 """UDP ports from here on are those of questions that a program asks, not of what it serves (ip(7))."""
 
 
+@dataclass(frozen=True)
+class Socket:
+    """A socket as the kernel's table has it: where it is bound, its state (tcp_states.h), its inode."""
+
+    address: str
+    port: int
+    state: str
+    inode: str
+
+
 def listening(group: str) -> list[dict[str, Any]]:
     """``address``, ``port`` and ``protocol`` of each of their open ports."""
     pids = sorted(processes(group))
     mine = {inode for pid in pids for inode in _inodes(pid)}
     found = set()
     for name, state in (("tcp", LISTEN), ("tcp6", LISTEN), ("udp", UNCONNECTED), ("udp6", UNCONNECTED)):
-        for line in _table(pids, name):
-            local, inode = line[1], line[9]
-            address, _colon, port = local.partition(":")
-            if line[3] != state or inode not in mine:
-                continue
-            if state == LISTEN or int(port, 16) < FIRST_EPHEMERAL:
-                found.add((_address(address), int(port, 16), name[:3]))
+        for one in table(pids, name):
+            if one.state == state and one.inode in mine and (state == LISTEN or one.port < FIRST_EPHEMERAL):
+                found.add((one.address, one.port, name[:3]))
     return [{"address": one, "port": port, "protocol": protocol} for one, port, protocol in sorted(found)]
 
 
@@ -62,12 +69,22 @@ def _inodes(pid: int) -> Iterator[str]:
                     yield target[len("socket:[") : -1]
 
 
-def _table(pids: list[int], name: str) -> list[list[str]]:
-    """The table of the first that still lives: all of them are in one network unless the unit says otherwise."""
+def table(pids: Sequence[int], name: str) -> list[Socket]:
+    """Sockets of one protocol (tcp, tcp6, udp, udp6) in the network of processes.
+
+    Of the first that still lives: all of them are in one network unless their unit says otherwise. None for processes
+    that are not there.
+    """
     for pid in pids:
         with contextlib.suppress(OSError):
-            return [line.split() for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]]
+            return [_socket(line) for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]]
     return []
+
+
+def _socket(line: str) -> Socket:
+    fields = line.split()
+    address, _colon, port = fields[1].partition(":")
+    return Socket(_address(address), int(port, 16), fields[3], fields[9])
 
 
 def _address(text: str) -> str:

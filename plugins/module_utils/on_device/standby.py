@@ -34,7 +34,7 @@ def paused(record: Record, found: Container, limit: float) -> Iterator[None]:
         yield
         return
     # Before the container is frozen: the file says so, and the timer runs.
-    record = placement.save(replace(runner.of(record).noted(record, found), paused=True))
+    record = placement.save(replace(record.noted(record.container, found), paused=True))
     deadman.arm(record.app, int(limit * 2) + GRACE)
     try:
         runner.of(record).pause(record)

@@ -30,17 +30,7 @@ STATE = "takeover.json"
 UNIT = "kraf-takeover"
 DROP_IN = "docker.service.d/kraf-takeover.conf"
 
-_SCRIPT = """\
-#!/usr/bin/python3
-# Written by kraf.edge: keeps apps stopped that the edge has taken over. Argument: boot, before Docker starts; or watch.
-import sys
-
-sys.path.insert(0, {library!r})
-
-from {package}.on_device import takeover
-
-sys.exit(takeover.main(sys.argv[1]))
-"""
+_SAYS = "keeps apps stopped that the edge has taken over. Argument: boot, before Docker starts; or watch."
 _BOOT = """\
 # Written by kraf.edge: an app that runs at the edge must not start here. One that fails is no reason not to start.
 [Service]
@@ -88,7 +78,7 @@ def install() -> None:
     # A device whose apps are units need not have Docker.
     if os.path.exists(docker.SOCKET):
         files.save_json(placement.ROOT / STATE, {"docker": docker.root()}, 0o600)
-    script = library.install_script("takeover", _SCRIPT)
+    script = library.install_script("takeover", _SAYS, "takeover.main(sys.argv[1])")
     written = [
         units.write(DROP_IN, _BOOT.format(script=script)),
         units.write(f"{UNIT}-boot.service", _BEFORE_UNITS.format(script=script)),

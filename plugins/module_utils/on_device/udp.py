@@ -24,18 +24,9 @@ _POLL = 0.05
 _PORT = re.compile(r"\budp dport ([0-9]+)")
 _MODULES = (udp_forwarder, udp_flows, udp_frames)
 
-_SCRIPT = """\
-#!/usr/bin/python3
-# Written by kraf.edge: the device's UDP forwards. Arguments: where forwards/ is, and where the control socket,
-# without which only flows are forgotten that the rules have not seen.
-import sys
-
-sys.path.insert(0, {library!r})
-
-from {package}.on_device import udp_forwarder
-
-sys.exit(udp_forwarder.main(*sys.argv[1:]))
-"""
+_SAYS = """\
+the device's UDP forwards. Arguments: where forwards/ is, and where the control socket,
+without which only flows are forgotten that the rules have not seen."""
 
 # The rules come and go with haproxy's unit. A client that sends meanwhile would pass the forward by for ever.
 DROP_IN = "kraf-forward.service.d/udp.conf"
@@ -175,7 +166,7 @@ class Systemd:
         if self.installed():
             return False
         library.install()
-        library.install_script("udp", _SCRIPT)
+        library.install_script("udp", _SAYS, "udp_forwarder.main(*sys.argv[1:])")
         if units.write(UNIT, self._text()) | units.write(DROP_IN, self._drop_in()):
             units.reload_units()
         units.enable(UNIT)

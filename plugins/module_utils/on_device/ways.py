@@ -13,9 +13,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from . import door, forward, runner, udp
+from . import door, forward, runner, sockets, udp
 
 OPENS = 10.0
 
@@ -142,11 +141,4 @@ def _await_open(container: str, port: int, limit: float) -> None:
 
 def has_open(pid: int, port: int) -> bool:
     """Whether the network of a process has a UDP port open, by the kernel's table of its sockets (proc(5))."""
-    for name in ("udp", "udp6"):
-        try:
-            lines = Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]
-        except OSError:
-            continue
-        if any(line.split()[1].endswith(f":{port:04X}") for line in lines):
-            return True
-    return False
+    return any(one.port == port for name in ("udp", "udp6") for one in sockets.table([pid], name))

@@ -22,6 +22,7 @@ from ..manifests.export import Export
 from ..manifests.labels import check_owner
 from ..manifests.volume import READ_WRITE_ONCE, Volume, node_of
 from ..manifests.workload import Disk
+from ..migration.world import EDGE, IDLE
 from ..storage import exports
 from ..storage.state import State
 from .job import Job
@@ -46,7 +47,7 @@ def read(app: App, look: Mapping[str, Any], known: Sequence[Disk] = ()) -> tuple
             volume = str(one["volume"])
             found[name] = Disk(name, volume, str(one.get("inside") or ""), nodes.get(volume, ""))
     record = look.get("record") or {}
-    if record.get("owner") == "edge" or record.get("phase", "idle") != "idle":
+    if record.get("owner") == EDGE or record.get("phase", IDLE) != IDLE:
         for name, volume in record.get("disks") or ():
             if look.get("container") and (name not in found or found[name].volume != volume):
                 why = f"it lay on the mount of volume {volume} when the app was moved, and does no more"

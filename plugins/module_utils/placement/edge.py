@@ -341,7 +341,7 @@ def _kind(app: App) -> Kind:
 def slot(cron_job: Object | None) -> int:
     """The slot that a CronJob has begun last, a minute since 1970; 0 is none."""
     last = ((cron_job or {}).get("status") or {}).get("lastScheduleTime")
-    return int(datetime.strptime(last, TIME).replace(tzinfo=timezone.utc).timestamp()) // 60 if last else 0
+    return int(outcome.parsed(last).timestamp()) // 60 if last else 0
 
 
 def _epoch(pod: Mapping[str, Any]) -> int:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Callable
 
-from ..catalog.records import SERVICE, TIME
+from ..catalog.records import SERVICE
 from ..cluster.kinds import SECRET
 from ..core.errors import KrafError
 from ..manifests import standby
@@ -24,7 +24,7 @@ from ..manifests.workload import Workload
 from ..migration import table
 from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE
-from . import disks
+from . import disks, outcome
 from .job import Job
 from .records import DONE, FAILED, expired
 from .walk import Walk
@@ -34,7 +34,7 @@ FIX = "Run the playbook kraf.edge.standby for it while its device answers"
 
 def age(placed: Mapping[str, Any], now: datetime | None = None) -> float:
     """Seconds since a standby's copy was verified, by the clocks of the controllers of then and now."""
-    made = datetime.strptime(str(placed["verified"]), TIME).replace(tzinfo=timezone.utc)
+    made = outcome.parsed(str(placed["verified"]))
     return round(((now or datetime.now(timezone.utc)) - made).total_seconds(), 1)
 
 

@@ -58,8 +58,8 @@ class Outcome:
         """How long it has run so far, or did (timezone-aware ``until``; default: now)."""
         if not self.started:
             return 0.0
-        end = _parsed(self.finished) if self.finished else until or datetime.now(timezone.utc)
-        return max(0.0, (end - _parsed(self.started)).total_seconds())
+        end = parsed(self.finished) if self.finished else until or datetime.now(timezone.utc)
+        return max(0.0, (end - parsed(self.started)).total_seconds())
 
     def as_dict(self) -> dict[str, Any]:
         """For a module's result."""
@@ -98,7 +98,8 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime(TIME)
 
 
-def _parsed(text: str) -> datetime:
+def parsed(text: str) -> datetime:
+    """A time as Kubernetes writes it."""
     return datetime.strptime(text, TIME).replace(tzinfo=timezone.utc)
 
 

@@ -13,7 +13,7 @@ from ..catalog.records import CRONJOB, JOB, SERVICE, App
 from ..core.errors import KrafError
 from ..migration import table
 from ..migration.world import DEVICE, EDGE, HELD, IDLE, MOVING, World
-from ..on_device import group
+from ..on_device import cron, group
 from .edge import Seen
 from .records import Placement
 
@@ -73,7 +73,7 @@ def same_kind(app: App, look: Mapping[str, Any]) -> None:
     if record.get("owner") == EDGE and found != now and (group.is_group(found) or app.members):
         why, fix = f"it went to the edge as {found}", "Write the members as they were, move it back, then change them"
         raise KrafError(f"members of app {app.key}", now, why, fix)
-    before = JOB if record.get("job") else CRONJOB if found.startswith("cron:") else SERVICE
+    before = JOB if record.get("job") else CRONJOB if cron.is_cron(found) else SERVICE
     if record.get("owner") == EDGE and before != app.kind:
         why = f"it went to the edge as a {before}"
         fix = f"Write kind: {before} in the catalog, move it back, then change it"

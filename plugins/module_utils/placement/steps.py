@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable
 
-from ..catalog.records import TIME
+from ..catalog.records import SERVICE, TIME
 from ..cluster.converge import converge
 from ..cluster.kinds import PERSISTENT_VOLUME_CLAIM, SECRET
 from ..core import names, sizes
@@ -271,7 +271,7 @@ class Steps:
         self.volume()
         workload = self.workload(epoch, epoch)
         self.edge.place(workload, job.seen.workload, job.limits.wait)
-        if job.app.job or job.app.cron:
+        if job.app.kind != SERVICE:
             # It is suspended: the mover is the first pod that the volume meets.
             self.start_mover("", job.image, nodes(workload))
         else:
@@ -485,7 +485,7 @@ class Steps:
         if self.job.app.data:
             self.mover.mark(epoch, put)
             return
-        there = self.job.to == EDGE and epoch == self.job.epoch + 1 and not (self.job.app.job or self.job.app.cron)
+        there = self.job.to == EDGE and epoch == self.job.epoch + 1 and self.job.app.kind == SERVICE
         self.edge.open_gate(epoch, self.job.run, there=there)
         if put:
             self.mover.say(put)

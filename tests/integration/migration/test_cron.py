@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +19,8 @@ from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload impor
 from ansible_collections.kraf.edge.plugins.module_utils.placement.edge import Edge
 from tests.integration import apiserver, pods
 from tests.integration.apiserver import ApiServer
+
+from .waiting import until
 
 UID = "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d12"
 IMAGE = "registry.example:5000/kraf/edge:1"
@@ -49,22 +51,16 @@ def jobs(cluster: Cluster, app: App) -> list[str]:
     return sorted(one["metadata"]["name"] for one in found)
 
 
-def until(found: Callable[[], Any]) -> Any:
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        value = found()
-        if value:
-            return value
-        time.sleep(0.1)
-    raise AssertionError("it did not come")
-
-
 def succeed(cluster: Cluster, app: App) -> None:
     """What a node says of the pod of a run that has ended well."""
     space, match = f"kraf-{app.device}", workload.selector(app)
-    pod = until(lambda: [one for one in cluster.list(POD, space, match) if one["status"]["phase"] == "Pending"])[0]
-    name = pod["metadata"]["name"]
+    pods_ = until(lambda: [one for one in cluster.list(POD, space, match) if _pending(one)], LIMIT)
+    name = pods_[0]["metadata"]["name"]
     cluster.patch(POD, name, space, {"status": {"phase": "Succeeded"}}, subresource="status", content="strategic")
+
+
+def _pending(pod: dict[str, Any]) -> bool:
+    return bool(pod["status"]["phase"] == "Pending")
 
 
 def this_minute() -> int:
@@ -95,7 +91,7 @@ def test_a_slot_inside_the_move_is_begun_once_and_none_before_it(cluster: Cluste
     app, now = declared("* * * * *"), this_minute()
     edge = placed(cluster, app)
     edge.unsuspend(now - 3)
-    first = until(lambda: jobs(cluster, app))
+    first = until(lambda: jobs(cluster, app), LIMIT)
     # The run that moved it may be repeated.
     edge.unsuspend(now - 3)
     succeed(cluster, app)
@@ -120,19 +116,19 @@ def test_a_run_in_progress_is_ended_if_that_is_wanted(cluster: Cluster) -> None:
     app = declared("* * * * *")
     edge = placed(cluster, app)
     edge.unsuspend(this_minute() - 1)
-    run = until(lambda: jobs(cluster, app))[0]
+    run = until(lambda: jobs(cluster, app), LIMIT)[0]
     assert edge.suspend(0.5, kill=True) >= int(run.rpartition("-")[2])
     found = cluster.get(JOB, run, edge.namespace)
     assert found is not None
     assert found["spec"]["suspend"]
-    assert until(lambda: not cluster.list(POD, edge.namespace, workload.selector(app)))
+    assert until(lambda: not cluster.list(POD, edge.namespace, workload.selector(app)), LIMIT)
 
 
 def test_a_run_in_progress_is_waited_for_and_nothing_is_left(cluster: Cluster) -> None:
     app, now = declared("* * * * *"), this_minute()
     edge = placed(cluster, app)
     edge.unsuspend(now - 1)
-    run = until(lambda: jobs(cluster, app))[0]
+    run = until(lambda: jobs(cluster, app), LIMIT)[0]
     with pytest.raises(KrafError, match=f"{run} has not ended"):
         edge.suspend(0.5)
     succeed(cluster, app)
@@ -141,5 +137,5 @@ def test_a_run_in_progress_is_waited_for_and_nothing_is_left(cluster: Cluster) -
     edge.stop()
     edge.gone(LIMIT)
     assert cluster.get(CRON_JOB, edge.name, edge.namespace) is None
-    assert until(lambda: not jobs(cluster, app))
+    assert until(lambda: not jobs(cluster, app), LIMIT)
     assert edge.suspend(LIMIT) == 0, "there is none, and its last slot is the Placement's to tell"

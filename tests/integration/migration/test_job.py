@@ -6,7 +6,7 @@ import os
 import secrets
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from ansible_collections.kraf.edge.plugins.module_utils.placement.outcome import
 from ansible_collections.kraf.edge.plugins.module_utils.placement.records import Records
 from tests.integration import apiserver, pods
 from tests.integration.apiserver import ApiServer
+
+from .waiting import until
 
 UID = "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11"
 IMAGE = "registry.example:5000/kraf/edge:1"
@@ -61,23 +63,13 @@ def pods_of(cluster: Cluster, app: App) -> list[dict[str, Any]]:
     return cluster.list(POD, f"kraf-{app.device}", workload.selector(app))
 
 
-def until(found: Callable[[], Any]) -> Any:
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        value = found()
-        if value:
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not come")
-
-
 def play(cluster: Cluster, app: App, phase: str, code: int | None = None, gate: int = 0, name: str = "") -> None:
     """What a node says of the app's newest pod."""
     name = (
         name
-        or until(lambda: [one for one in pods_of(cluster, app) if one["status"]["phase"] == "Pending"])[0]["metadata"][
-            "name"
-        ]
+        or until(lambda: [one for one in pods_of(cluster, app) if one["status"]["phase"] == "Pending"], LIMIT)[0][
+            "metadata"
+        ]["name"]
     )
     begin, end = "2026-05-04T10:00:00Z", "2026-05-04T10:01:00Z"
     state: dict[str, Any] = {"running": {"startedAt": begin}}
@@ -124,7 +116,7 @@ def test_mig_18_the_longest_name_of_an_app_is_a_job_that_kubernetes_takes(cluste
     long = apps.declared({"device": app.device, "name": "a" * 40, "kind": "job"})
     edge = placed(cluster, long)
     edge.resume()
-    assert until(lambda: pods_of(cluster, long))
+    assert until(lambda: pods_of(cluster, long), LIMIT)
 
 
 def test_a_job_has_no_pod_before_it_is_resumed_and_one_afterwards(cluster: Cluster, app: App) -> None:
@@ -134,7 +126,7 @@ def test_a_job_has_no_pod_before_it_is_resumed_and_one_afterwards(cluster: Clust
         edge.ready(2, 0.5)
     edge.resume()
     edge.resume()
-    until(lambda: pods_of(cluster, app))
+    until(lambda: pods_of(cluster, app), LIMIT)
     assert edge.look() == Seen(2, 2)
     play(cluster, app, "Running")
     edge.ready(2, LIMIT)
@@ -200,14 +192,14 @@ def test_a_job_at_its_deadline_has_ended_only_when_its_pod_has(cluster: Cluster,
     edge = placed(cluster, replace(app, deadline_seconds=1))
     edge.resume()
     # As one that is on a node: the API server keeps it until its node says that it has ended.
-    (pod,) = until(lambda: pods_of(cluster, app))
+    (pod,) = until(lambda: pods_of(cluster, app), LIMIT)
     binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod["metadata"]["name"]}}
     target = {"target": {"apiVersion": "v1", "kind": "Node", "name": "worker1"}}
     path = POD.path(f"kraf-{app.device}", pod["metadata"]["name"], "binding")
     cluster._json("POST", path, {}, {**binding, **target})
     play(cluster, app, "Running", name=pod["metadata"]["name"])
     assert edge.finish(LIMIT)
-    assert until(lambda: pods_of(cluster, app)[0]["metadata"].get("deletionTimestamp"))
+    assert until(lambda: pods_of(cluster, app)[0]["metadata"].get("deletionTimestamp"), LIMIT)
     assert edge.look().ended == 0
     with pytest.raises(WaitTimeout):
         edge.rest(0.5)
@@ -260,7 +252,7 @@ def test_how_a_job_ended_is_kept_in_its_migration(cluster: Cluster, app: App) ->
             return False
         return True
 
-    until(begun)
+    until(begun, LIMIT)
     assert records.outcome(3) is None
     ended = Outcome("failed", "OOMKilled", 137, 2, "2026-05-04T10:00:00Z", "2026-05-04T10:01:00Z", "x" * MOST)
     records.note(3, job=ended.stored())

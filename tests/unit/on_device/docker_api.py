@@ -17,6 +17,10 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, placement
+
 POLICIES = ("no", "always", "unless-stopped", "on-failure")
 
 
@@ -84,16 +88,27 @@ class Docker:
 
 
 @contextmanager
+def device(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
+    """Docker as the device's code finds it, with records and locks in a folder; it knows no images."""
+    with serving(folder / "docker.sock") as found:
+        monkeypatch.setattr(docker, "SOCKET", str(found.socket))
+        monkeypatch.setattr(docker, "inspect_image", lambda image: None)
+        monkeypatch.setattr(placement, "ROOT", folder / "lib")
+        monkeypatch.setattr(placement, "LOCKS", folder / "run")
+        yield found
+
+
+@contextmanager
 def serving(socket: Path) -> Iterator[Docker]:
     """Docker's API on a socket."""
-    docker = Docker(socket)
+    engine = Docker(socket)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _do(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, answer = docker.answer(self.command, self.path, json.loads(body) if body else None)
+            status, answer = engine.answer(self.command, self.path, json.loads(body) if body else None)
             content = b"" if answer is None else json.dumps(answer).encode()
             self.send_response(status)
             if status != 304:
@@ -116,7 +131,7 @@ def serving(socket: Path) -> Iterator[Docker]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield docker
+            yield engine
         finally:
             server.shutdown()
             thread.join()

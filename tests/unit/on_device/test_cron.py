@@ -16,7 +16,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafE
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import cron, docker, library, placement, runner, units
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement import DEVICE, EDGE, IDLE, MOVING, Record
 
-from .docker_api import Docker, serving
+from .docker_api import Docker, device
 
 NAME = "cron:*/5 * * * *|report|report-1"
 NOON = 1795780800 // 60
@@ -42,11 +42,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
-    with serving(tmp_path / "docker.sock") as found:
-        monkeypatch.setattr(docker, "SOCKET", str(found.socket))
-        monkeypatch.setattr(docker, "inspect_image", lambda image: None)
-        monkeypatch.setattr(placement, "ROOT", tmp_path / "lib")
-        monkeypatch.setattr(placement, "LOCKS", tmp_path / "run")
+    with device(tmp_path, monkeypatch) as found:
         monkeypatch.setattr(units, "UNITS", tmp_path / "units")
         monkeypatch.setattr(library, "FOLDER", tmp_path / "code")
         monkeypatch.setattr(units, "systemctl", lambda *words, timeout=0: "")
@@ -78,7 +74,7 @@ def test_a_schedule_counts_as_running_while_its_timer_is_enabled(engine: Docker,
     runs.stop(record)
     found = runs.describe()
     assert (found.running, found.restart_policy) == (False, "no")
-    assert runs.noted(record, found).container == NAME
+    assert record.noted(NAME, found).container == NAME
 
 
 def test_another_schedule_is_another_runner(engine: Docker, record: Record) -> None:

@@ -26,7 +26,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement impo
     Record,
 )
 
-from .docker_api import Docker, serving
+from .docker_api import Docker, device
 
 
 class Forwards:
@@ -52,10 +52,7 @@ class Forwards:
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
-    with serving(tmp_path / "docker.sock") as found:
-        monkeypatch.setattr(docker, "SOCKET", str(found.socket))
-        monkeypatch.setattr(placement, "ROOT", tmp_path / "lib")
-        monkeypatch.setattr(placement, "LOCKS", tmp_path / "run")
+    with device(tmp_path, monkeypatch) as found:
         found.add("notes", "on-failure", 4)
         yield found
 

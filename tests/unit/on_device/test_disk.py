@@ -20,6 +20,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafE
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import disk, mounts, placement
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.davfs import Mount
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.disk import Disk
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement import Record
 
 MOUNT = Mount("photos", "/srv/kraf/photos", 18400, "kraf")
 
@@ -50,7 +51,8 @@ def records(*given: bytes) -> str:
 def test_directory_on_a_mount_is_known_by_its_path(known: None, folder: str, inside: str | None) -> None:
     found = disk.of([("results", folder)])
     assert [one.inside for one in found] == ([] if inside is None else [inside])
-    assert disk.others([("results", folder), ("more", "/srv/more")], found)[-1] == ("more", "/srv/more")
+    data = (("results", folder), ("more", "/srv/more"))
+    assert Record("app", data=data, disks=disk.named(found)).trees[-1] == ("more", "/srv/more")
 
 
 @pytest.mark.parametrize("folder", ["/srv/elsewhere", "/srv/kraf/photos"])

@@ -25,7 +25,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
 )
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement import EDGE, MOVING, Record
 
-from .docker_api import Docker, serving
+from .docker_api import Docker, device
 
 NAMED = "group:front,cache,db"
 RECORD = Record("shop", container=NAMED)
@@ -33,10 +33,7 @@ RECORD = Record("shop", container=NAMED)
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
-    with serving(tmp_path / "docker.sock") as found:
-        monkeypatch.setattr(docker, "SOCKET", str(found.socket))
-        monkeypatch.setattr(docker, "inspect_image", lambda image: None)
-        monkeypatch.setattr(placement, "ROOT", tmp_path / "lib")
+    with device(tmp_path, monkeypatch) as found:
         found.add("front", "on-failure", 3)
         found.add("cache", "no")
         found.add("db", "unless-stopped")
@@ -44,8 +41,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
 
 
 def noted() -> Record:
-    runs = runner.of(RECORD)
-    return runs.noted(RECORD, runs.describe())
+    return RECORD.noted(RECORD.container, runner.of(RECORD).describe())
 
 
 def states(engine: Docker) -> list[bool]:

@@ -16,7 +16,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker,
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.handover import Task
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement import DEVICE, EDGE, READY, Record
 
-from .docker_api import Docker, serving
+from .docker_api import Docker, device
 
 TASK = Task("notes", 4, 9, container="notes", owner=EDGE)
 RECORD = Record(
@@ -26,11 +26,7 @@ RECORD = Record(
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
-    with serving(tmp_path / "docker.sock") as found:
-        monkeypatch.setattr(docker, "SOCKET", str(found.socket))
-        monkeypatch.setattr(docker, "inspect_image", lambda image: None)
-        monkeypatch.setattr(placement, "ROOT", tmp_path / "lib")
-        monkeypatch.setattr(placement, "LOCKS", tmp_path / "run")
+    with device(tmp_path, monkeypatch) as found:
         found.add("notes", "always")
         yield found
 

@@ -32,7 +32,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.container import from_inspect
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement import DEVICE, EDGE, MOVING, READY, Record
 
-from .docker_api import Docker, serving
+from .docker_api import Docker, device
 from .test_deadman import Forwards
 
 WAYS = ({"port": 8000, "container_port": 8000, "sni": "p8000.app-notes.kraf-pi1.svc", "probe": "/health"},)
@@ -41,11 +41,7 @@ RECORD = Record("notes", DEVICE, 4, container="notes", container_id="id-of-notes
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
-    with serving(tmp_path / "docker.sock") as found:
-        monkeypatch.setattr(docker, "SOCKET", str(found.socket))
-        monkeypatch.setattr(docker, "inspect_image", lambda image: None)
-        monkeypatch.setattr(placement, "ROOT", tmp_path / "lib")
-        monkeypatch.setattr(placement, "LOCKS", tmp_path / "run")
+    with device(tmp_path, monkeypatch) as found:
         monkeypatch.setattr(units, "UNITS", tmp_path / "units")
         monkeypatch.setattr(units, "running", lambda: False)
         monkeypatch.setattr(library, "FOLDER", tmp_path / "library")
