@@ -1,8 +1,8 @@
 # Copyright (c) 2026, kraf.edge contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cronjob of a device, due each minute, moves to the edge and back, also by plays that are killed: each run follows
-the one before, on the side that owns it, and no minute has two.
+"""A cronjob of a device, due each minute, moves to the edge and back, also by plays that are killed: each run is whole
+and follows the one before. What is seen is when runs begin, not for which slots.
 
 The lab has to be up, with its cluster.
 """
