@@ -12,6 +12,7 @@ import re
 import socket
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ..core.errors import KrafError
@@ -149,6 +150,12 @@ def forget(ports: set[int]) -> None:
         conntrack.forget(ports, redirect.MARK)
 
 
+def install_program() -> Path:
+    """Put the process's code and its program on the device; where the program lies."""
+    library.install()
+    return library.install_script("udp", _SAYS, "udp_forwarder.main(*sys.argv[1:])")
+
+
 class Systemd:
     """How the process is started: as a unit."""
 
@@ -165,8 +172,7 @@ class Systemd:
         """Code, unit and its link; one that runs other code is started again. True when anything was not so."""
         if self.installed():
             return False
-        library.install()
-        library.install_script("udp", _SAYS, "udp_forwarder.main(*sys.argv[1:])")
+        install_program()
         if units.write(UNIT, self._text()) | units.write(DROP_IN, self._drop_in()):
             units.reload_units()
         units.enable(UNIT)

@@ -124,7 +124,7 @@ def test_mig_17_a_stack_of_two_is_one_pod_that_a_real_api_server_takes(shop: Gro
 
 def test_they_stop_and_start_as_one_with_their_own_policies(shop: Group) -> None:
     runs = runner.named(shop.app.runs_as)
-    record = runs.noted(Record("shop", container=shop.app.runs_as), runs.describe())
+    record = Record("shop").noted(shop.app.runs_as, runs.describe())
     runs.prepare()
     runs.stop(record)
     assert not runs.running(record)
@@ -143,7 +143,7 @@ def test_they_stop_and_start_as_one_with_their_own_policies(shop: Group) -> None
 
 def test_a_pause_freezes_both_until_they_go_on(shop: Group) -> None:
     runs = runner.named(shop.app.runs_as)
-    record = runs.noted(Record("shop", container=shop.app.runs_as), runs.describe())
+    record = Record("shop").noted(shop.app.runs_as, runs.describe())
     runs.pause(record)
     assert [docker.describe(name).status for name in shop.names] == ["paused", "paused"]
     runs.resume(record)

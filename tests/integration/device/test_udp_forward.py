@@ -60,9 +60,7 @@ class Process:
         return False
 
     def start(self) -> None:
-        library.install()
-        script = library.FOLDER / "udp"
-        script.write_text(udp._SCRIPT.format(library=str(library.FOLDER), package=library.PACKAGE))
+        script = udp.install_program()
         with (haproxy.RUN / "udp.log").open("ab") as log:
             argv = [sys.executable, "-I", "-S", str(script), str(forward_store.ETC), str(haproxy.RUN)]
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, cwd="/")
