@@ -52,7 +52,7 @@ options:
             when it has ended it is moved back, with its result files, and is not started on the device again.
           - A V(cronjob) runs once for each slot of its O(apps[].schedule). While the device owns it, a timer of systemd
             starts its container (M(kraf.edge.migrate) to the device enables it), while the edge does, a CronJob.
-            Of slots that fall into a move the last one runs after it. A run should do no harm when it is repeated.
+            Of slots that fall into a move the last one runs after it.
           - Neither has ports, a probe or overlap, and Docker must not start their container by itself.
         type: str
         default: service

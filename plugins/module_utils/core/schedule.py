@@ -28,7 +28,8 @@ SHORT = {
     "@hourly": "0 * * * *",
 }
 _FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("day of the week", 0, 6))
-_ITEM = re.compile(r"(\*|[a-z0-9]+)(?:-([a-z0-9]+))?(?:/([0-9]{1,2}))?\Z", re.ASCII)
+_VALUE = "[a-z]{3}|[0-9]{1,4}"
+_ITEM = re.compile(rf"(\*|{_VALUE})(?:-({_VALUE}))?(?:/([0-9]{{1,2}}))?\Z", re.ASCII)
 LONGEST = 366 * 9
 """Days within which every schedule that is ever due is: 29 February, across a year like 2100."""
 

@@ -324,6 +324,32 @@ def _schedule(workload: Workload) -> dict[str, Any]:
     }
 
 
+def barriers(app: App) -> dict[str, str]:
+    """The labels of an app's barriers."""
+    return {"kraf.io/app": app.name, COMPONENT: "barrier"}
+
+
+def barrier(app: App, uid: str, cron_job: Mapping[str, Any], slot: int) -> dict[str, Any]:
+    """A Job that never runs, in the place of a slot's: as long as it is there, that slot is not begun.
+
+    Args:
+        app: the cronjob's row in the catalog.
+        uid: of its device.
+        cron_job: its CronJob.
+        slot: a minute since 1970, by which the controller names the Job of a slot.
+    """
+    place, spec = cron_job["metadata"], cron_job["spec"]["jobTemplate"]["spec"]
+    labels_ = {**labels(app.device, uid, app.name), **barriers(app)}
+    metadata = {"name": f"{place['name']}-{slot}", "namespace": place["namespace"], "labels": labels_}
+    template = {"metadata": {"labels": labels_}, "spec": spec["template"]["spec"]}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {"suspend": True, "template": template},
+    }
+
+
 def _annotations(workload: Workload) -> dict[str, str]:
     return {EPOCH: str(workload.epoch), TREE_ANNOTATION: str(workload.tree)}
 

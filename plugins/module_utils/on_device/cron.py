@@ -4,15 +4,16 @@
 
 """Runs a cronjob of the device: a timer of systemd starts its container, once for each slot.
 
-The file of the app says which slot was begun last, before it begins: a slot that was begun on the other side, or before
-a power cut, is not begun again. Of slots that were missed the last one is made up for, as Kubernetes does.
+The file of the app says which slot was begun last, on either side. One that is about to begin is written down beside
+it, with the time of the container's start before: after a power cut the container says whether it has begun. Of slots
+that were missed the last one is made up for, as Kubernetes does.
 """
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,6 +31,8 @@ LOCK_LIMIT = 900.0
 STOP_LIMIT = 150.0
 """Seconds for a run in progress to end before its app moves."""
 LONGEST_RUN = 7 * 86400.0
+NEVER = "0001-01-01T00:00:00Z"
+"""When Docker says that a container was started that never was."""
 CATCH_UP = 20
 """Seconds after the boot until a slot is made up for that was missed meanwhile."""
 
@@ -83,14 +86,28 @@ def _save(app: str, **state: Any) -> dict[str, Any]:
 
 
 def last(app: str) -> int:
-    """The slot that was begun last, on either side as far as the device knows; 0 is none."""
-    return int(_load(app).get("slot") or 0)
+    """The slot that was begun last, on either side as far as the device knows; 0 is none. Its lock has to be held."""
+    state = _load(app)
+    if state.get("next") and _has_begun(str(state["container"]), str(state["before"])):
+        state = _save(app, slot=state["next"], next=0)
+    return int(state.get("slot") or 0)
+
+
+def _has_begun(container: str, before: str) -> bool:
+    """Whether a container was started since its start ``before``; one that is gone counts as begun, never twice."""
+    found = docker.inspect(container)
+    return found is None or started_at(found) not in (before, NEVER)
+
+
+def started_at(found: Mapping[str, Any]) -> str:
+    """When a container was started last, in Docker's words; ``NEVER``."""
+    return str((found.get("State") or {}).get("StartedAt") or NEVER)
 
 
 def remember(app: str, slot: int) -> None:
     """The edge has begun this slot."""
     if slot > last(app):
-        _save(app, slot=slot, starting=0)
+        _save(app, slot=slot, next=0)
 
 
 def _timer(app: str) -> str:
@@ -182,12 +199,11 @@ def fire(app: str) -> int:
     """What the timer does: the run of the last slot that is due, to its end; then of one that was due meanwhile."""
     while True:
         with placement.exclusive(app, LOCK_LIMIT):
-            name = _begin(app)
+            name, begun = _begin(app), last(app)
         if name is None:
             return 0
         code = docker.wait(name, LONGEST_RUN)
-        _save(app, exit_code=code)
-        slot = datetime.fromtimestamp(last(app) * 60, timezone.utc)
+        slot = datetime.fromtimestamp(begun * 60, timezone.utc)
         sys.stdout.write(f"{app}: slot {slot:%Y-%m-%dT%H:%MZ} ended with {code}\n")
 
 
@@ -199,22 +215,13 @@ def _begin(app: str) -> str | None:
     name, now = str(state["container"]), int(time.time() // 60)
     if docker.running(name):
         return None
-    slot = int(state.get("slot") or 0)
-    due = schedule.parse(str(state["schedule"])).latest(slot, now)
+    found = docker.inspect(name)
+    if found is None:
+        raise KrafError(f"cronjob {app}", name, "there is no such container on this device", "Make it again")
+    due = schedule.parse(str(state["schedule"])).latest(last(app), now)
     if due is None:
-        # Told of a slot whose start a power cut may have taken.
-        if not state.get("starting") or _started(name) >= float(state["starting"]):
-            return None
-        due = slot
-    _save(app, slot=due, starting=time.time(), exit_code=None)
+        return None
+    _save(app, next=due, before=started_at(found))
     docker.start(name)
-    _save(app, starting=0)
+    _save(app, slot=due, next=0)
     return name
-
-
-def _started(container: str) -> float:
-    """When a container was started last, seconds since 1970; 0 is never."""
-    text = str(((docker.inspect(container) or {}).get("State") or {}).get("StartedAt") or "")
-    with contextlib.suppress(ValueError):  # 0001-01-01 for never
-        return max(0.0, datetime.fromisoformat(text[:19] + "+00:00").timestamp())
-    return 0.0

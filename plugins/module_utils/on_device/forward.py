@@ -32,12 +32,10 @@ from .forward_store import (
     TCP,
     UDP,
     Forward,
-    complete,
     load,
     load_all,
     members,
     remove,
-    save,
 )
 from .run import run
 
@@ -100,6 +98,36 @@ class Drained:
     ended: int
     cut: int
     seconds: float
+
+
+def complete(forward: Forward) -> Forward:
+    """The forward with its own ports (``forward_store.complete``), which it can have.
+
+    With one port that it cannot have haproxy would not start any more, for none of the forwards.
+
+    Raises:
+        KrafError: when another forward, or a program, has its port.
+    """
+    chosen = store.complete(forward)
+    loaded = (files.read(haproxy.RUN / "haproxy.loaded") or "") if haproxy.servers() is not None else ""
+    if chosen.protocol == UDP or re.search(rf"^ *bind \S*:{chosen.bound} ", loaded, re.MULTILINE):
+        return chosen
+    why = store.refusal(chosen)
+    if why:
+        what, fix = f"forward {chosen.name}, port", f"`ss -ltnp sport = :{chosen.bound}` on the device says who has it"
+        raise KrafError(what, f"{chosen.address}:{chosen.bound}", f"nothing can listen there: {why}", fix)
+    return chosen
+
+
+def save(forward: Forward) -> bool:
+    """Write a forward's file; True when it was not like that. ``apply_config`` makes it so.
+
+    Raises:
+        KrafError: when it cannot be, or its port is another's.
+    """
+    store.validate(forward)
+    chosen = complete(forward)
+    return files.save_json(store.path(chosen.name), chosen.as_json())
 
 
 def apply_config(hold_limit: float = HOLD_LIMIT, own: str = "") -> bool:

@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import re
 import socket
 from collections.abc import Container, Iterable
@@ -141,17 +143,6 @@ def _from_json(found: dict[str, Any]) -> Forward:
     return Forward(**{**values, "edge": tuple(values.get("edge") or ())})
 
 
-def save(forward: Forward) -> bool:
-    """Write a forward's file; True when it was not like that. ``apply_config`` makes it so.
-
-    Raises:
-        KrafError: when it cannot be, or its port is another forward's.
-    """
-    validate(forward)
-    chosen = complete(forward)
-    return files.save_json(path(chosen.name), chosen.as_json())
-
-
 def complete(forward: Forward) -> Forward:
     """The forward with its own ports: to listen on, when it takes over a container's, and between its two halves.
 
@@ -192,6 +183,25 @@ def _free(port: int, protocol: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def refusal(forward: Forward) -> str:
+    """Why the system would not let haproxy listen for a forward; empty when it would."""
+    ends = [(socket.AF_INET, "0.0.0.0" if forward.address == "*" else forward.address)]  # noqa: S104
+    if forward.address == "*" and socket.has_ipv6:
+        ends.append((socket.AF_INET6, "::"))
+    for family, address in ends:
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as probe:
+            # As haproxy does: connections of before that are closing do not count, who listens does.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                probe.bind((address, forward.bound))
+            except OSError as error:
+                if family == socket.AF_INET or error.errno == errno.EADDRINUSE:
+                    return str(error.strerror)
+    return ""
 
 
 def _overlap(one: Forward, other: Forward) -> bool:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from typing import Any
 from ..catalog.records import TIME, App
 from ..cluster.client import Cluster
 from ..cluster.converge import converge
-from ..cluster.errors import ClusterError, Conflict, WaitTimeout
+from ..cluster.errors import AlreadyExists, ClusterError, Conflict, WaitTimeout
 from ..cluster.kinds import CONFIG_MAP, CRON_JOB, DEPLOYMENT, JOB, POD, SECRET, STATEFUL_SET, Kind
-from ..core import names
+from ..core import names, schedule
 from ..core.errors import KrafError
 from ..manifests import workload as manifest
 from ..manifests.labels import EPOCH
@@ -28,6 +29,8 @@ from .outcome import Outcome
 Object = dict[str, Any]
 RESUMES = 10
 """Tries to resume a job whose object others write meanwhile."""
+CLOCKS = 2
+"""Minutes by which the clocks of the operator's host and of Kubernetes' controllers may differ."""
 
 
 @dataclass(frozen=True)
@@ -249,6 +252,9 @@ class Edge:
     def suspend(self, limit: float, kill: bool = False) -> int:
         """A cronjob begins no slot any more, and what it has begun has ended; the last slot that it began.
 
+        Its controller may just be making a Job, and tells the CronJob only afterwards. It names Jobs by their slots: a
+        barrier of that name is either made here, and the controller's Job refused, or that Job is there and counts.
+
         Args:
             limit: seconds for a run to end.
             kill: whether one that has not is ended then, unfinished.
@@ -264,6 +270,7 @@ class Edge:
             return 0
         if not found["spec"].get("suspend"):
             self._cluster.patch(CRON_JOB, self.name, self.namespace, {"spec": {"suspend": True}})
+        self._bar(found)
         end = time.monotonic() + limit
         for run in self._runs():
             name, left = run["metadata"]["name"], max(0.1, end - time.monotonic())
@@ -277,7 +284,25 @@ class Edge:
                 fix = "Run it again when it has ended, with more time (job_timeout), or have it ended (job_kill)"
                 raise KrafError(f"cronjob {self._app.key} at the edge", None, why, fix) from None
         self.rest(max(60.0, end - time.monotonic()))
-        return slot(self._cluster.get(CRON_JOB, self.name, self.namespace))
+        found = self._cluster.get(CRON_JOB, self.name, self.namespace)
+        return max([slot(found), *(self._slot_of(run) for run in self._runs())])
+
+    def _slot_of(self, run: Object) -> int:
+        """The slot of a Job by its name; 0 for one that somebody made by hand."""
+        name, _dash, minute = str(run["metadata"]["name"]).rpartition("-")
+        return int(minute) if name == self.name and minute.isdecimal() else 0
+
+    def _bar(self, cron_job: Object) -> None:
+        """Barriers for the slots that its controller might begin now: the last that is due, by clocks that differ."""
+        due, now = schedule.parse(str(cron_job["spec"]["schedule"])), int(time.time() // 60)
+        found = {due.latest(slot(cron_job), at) for at in range(now - CLOCKS, now + CLOCKS + 1)}
+        for one in sorted(one for one in found if one is not None):
+            with contextlib.suppress(AlreadyExists):
+                self._cluster.create(manifest.barrier(self._app, self._uid, cron_job, one))
+
+    def _unbar(self) -> None:
+        for one in self._cluster.list(JOB, self.namespace, manifest.barriers(self._app)):
+            self._cluster.delete(JOB, one["metadata"]["name"], self.namespace)
 
     def unsuspend(self, begun: int) -> None:
         """A cronjob begins its slots; of those that are due since ``begun``, a minute since 1970, the last one at once.
@@ -287,6 +312,7 @@ class Edge:
         found = self._cluster.get(CRON_JOB, self.name, self.namespace)
         if found is None:
             raise KrafError(f"cronjob {self._app.key} at the edge", None, "its CronJob is gone", "Run it again")
+        self._unbar()
         if begun > slot(found):
             last = datetime.fromtimestamp(begun * 60, timezone.utc).strftime(TIME)
             body = {"status": {"lastScheduleTime": last}}
@@ -324,6 +350,8 @@ class Edge:
         The Service stays as long as the Placement: another one would have another address, and the cluster's DNS
         answers with the old one for half a minute (cache and ttl of CoreDNS as kubeadm sets them).
         """
+        if self._app.cron:
+            self._unbar()
         for name in manifest.secret_names(self._app):
             self._cluster.delete(SECRET, name, self.namespace)
         if not self._app.data and not self._app.overlap:

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.kraf.edge.plugins.module_utils.catalog import apps
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.errors import AlreadyExists
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import CRON_JOB, JOB, POD
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import namespace, workload
@@ -139,3 +140,60 @@ def test_a_run_in_progress_is_waited_for_and_nothing_is_left(cluster: Cluster) -
     assert cluster.get(CRON_JOB, edge.name, edge.namespace) is None
     assert until(lambda: not jobs(cluster, app), LIMIT)
     assert edge.suspend(LIMIT) == 0, "there is none, and its last slot is the Placement's to tell"
+
+
+def test_a_run_that_only_its_job_tells_of_counts(cluster: Cluster) -> None:
+    """The controller makes the Job first and tells the CronJob afterwards; who suspends it meanwhile undoes that."""
+    app, now = declared("* * * * *"), this_minute()
+    edge = placed(cluster, app)
+    edge.unsuspend(now - 1)
+    until(lambda: jobs(cluster, app), LIMIT)
+    cluster.patch(CRON_JOB, edge.name, edge.namespace, {"spec": {"suspend": True}})
+    body = {"status": {"lastScheduleTime": None}}
+    cluster.patch(CRON_JOB, edge.name, edge.namespace, body, subresource="status")
+    succeed(cluster, app)
+    assert edge.suspend(LIMIT) >= now
+
+
+def test_no_slot_is_begun_behind_the_back_of_who_suspended_it(cluster: Cluster) -> None:
+    app, now = declared("* * * * *"), this_minute()
+    edge = placed(cluster, app)
+    cluster.patch(CRON_JOB, edge.name, edge.namespace, {"spec": {"suspend": False}})
+    assert edge.suspend(LIMIT) == 0
+    found = cluster.get(CRON_JOB, edge.name, edge.namespace)
+    assert found is not None
+    late = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": f"{edge.name}-{now}", "namespace": edge.namespace},
+        "spec": found["spec"]["jobTemplate"]["spec"],
+    }
+    with pytest.raises(AlreadyExists):
+        cluster.create(late)
+    assert jobs(cluster, app) == [], "a barrier is no run"
+    assert cluster.list(POD, edge.namespace) == []
+    assert edge.suspend(LIMIT) == 0, "the run that moves it may be repeated"
+    # The move is given back: what is due by now is begun, for its barrier is gone.
+    edge.unsuspend(now - 1)
+    assert until(lambda: jobs(cluster, app), LIMIT)[0] == f"{edge.name}-{now}"
+    succeed(cluster, app)
+    edge.suspend(LIMIT)
+    edge.stop()
+    edge.gone(LIMIT)
+    edge.clear()
+    assert until(lambda: not cluster.list(JOB, edge.namespace), LIMIT)
+
+
+def test_a_job_that_somebody_makes_by_hand_is_waited_for_and_is_no_slot(cluster: Cluster) -> None:
+    app, now = declared("0 0 1 1 *"), int(time.time() // 60)
+    edge = placed(cluster, app)
+    edge.unsuspend(now)
+    found = cluster.get(CRON_JOB, edge.name, edge.namespace)
+    assert found is not None
+    template = found["spec"]["jobTemplate"]
+    metadata = {"name": "by-hand-99999999", "namespace": edge.namespace, "labels": template["metadata"]["labels"]}
+    cluster.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"]})
+    with pytest.raises(KrafError, match="by-hand-99999999 has not ended"):
+        edge.suspend(0.5)
+    succeed(cluster, app)
+    assert edge.suspend(LIMIT) == now

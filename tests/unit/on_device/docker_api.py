@@ -21,6 +21,7 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, placement
 
+NEVER = "0001-01-01T00:00:00Z"
 POLICIES = ("no", "always", "unless-stopped", "on-failure")
 
 
@@ -36,7 +37,7 @@ class Docker:
         self.containers[name] = {
             "Id": f"id-of-{name}",
             "Name": f"/{name}",
-            "State": {"Running": running, "Status": "running" if running else "exited"},
+            "State": {"Running": running, "Status": "running" if running else "exited", "StartedAt": NEVER},
             "HostConfig": {"RestartPolicy": {"Name": policy, "MaximumRetryCount": maximum}},
             "Config": {"Image": "x"},
         }
@@ -82,9 +83,11 @@ class Docker:
             found["State"].update(Running=False, Status="exited")
             return 200, {"StatusCode": 0}
         before, after = found["State"]["Running"], verb == "start"
-        since = {"StartedAt": datetime.now(timezone.utc).isoformat()} if after else {}
-        found["State"] = {"Running": after, "Status": "running" if after else "exited", **since}
-        return (304, None) if before == after else (204, None)
+        if before == after:
+            return 304, None
+        since = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if after else found["State"]["StartedAt"]
+        found["State"] = {"Running": after, "Status": "running" if after else "exited", "StartedAt": since}
+        return 204, None
 
 
 @contextmanager

@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ansible_collections.kraf.edge.plugins.module_utils.core import schedule
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import cron, docker, library, placement, runner, units
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement import DEVICE, EDGE, IDLE, MOVING, Record
@@ -40,8 +45,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
-@pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
+@contextlib.contextmanager
+def cronjob(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
+    """A device with the container of a cronjob."""
     with device(tmp_path, monkeypatch) as found:
         monkeypatch.setattr(units, "UNITS", tmp_path / "units")
         monkeypatch.setattr(library, "FOLDER", tmp_path / "code")
@@ -50,6 +56,12 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
         monkeypatch.setattr(units, "stop", lambda *names, timeout=0: None)
         monkeypatch.setattr(cron, "run", lambda argv, limit: None)
         found.add("report-1", "no", running=False)
+        yield found
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
+    with cronjob(tmp_path, monkeypatch) as found:
         yield found
 
 
@@ -150,7 +162,6 @@ def test_a_power_cut_after_the_start_runs_no_slot_twice(
 
     def cut(name: str) -> bool:
         begun(name)
-        engine.containers["report-1"]["State"].update(StartedAt="2100-01-01T00:00:00Z")
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -160,6 +171,110 @@ def test_a_power_cut_after_the_start_runs_no_slot_twice(
     engine.containers["report-1"]["State"].update(Running=False)
     cron.fire("report")
     assert starts(engine) == 1
+
+
+def test_a_slot_that_a_power_cut_took_is_not_told_to_the_edge(
+    engine: Docker, record: Record, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.minute += 5
+
+    def cut(name: str) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(docker, "start", cut)
+    with pytest.raises(KeyboardInterrupt):
+        cron.fire("report")
+    assert cron.last("report") == NOON, "its run is the edge's to begin"
+
+
+def test_a_container_that_is_gone_is_named(engine: Docker, record: Record, clock: Clock) -> None:
+    engine.containers.clear()
+    clock.minute += 5
+    with pytest.raises(KrafError, match="report-1"):
+        cron.fire("report")
+
+
+class Sides:
+    """A cronjob between a device, whose power may be cut at any moment, and an edge that does as it is told."""
+
+    def __init__(self, engine: Docker, clock: Clock, patch: pytest.MonkeyPatch) -> None:
+        self.engine, self.clock = engine, clock
+        self.begun: list[int] = []
+        self.cut, self.edge = "", False
+        start = docker.start
+
+        def cut_or_start(name: str) -> bool:
+            if self.cut == "before the start":
+                raise KeyboardInterrupt
+            self.begun.append(int(cron._load("report")["next"]))
+            found = start(name)
+            if self.cut:
+                raise KeyboardInterrupt
+            return found
+
+        patch.setattr(docker, "start", cut_or_start)
+
+    def fire(self, cut: str) -> None:
+        """The timer, at once with the power cut that is given."""
+        self.cut = cut
+        with contextlib.suppress(KeyboardInterrupt):
+            cron.fire("report")
+        self.cut = ""
+        if cut:
+            self.engine.containers["report-1"]["State"].update(Running=False)
+
+    def move(self) -> None:
+        """To the other side, which makes up for what is due; at the edge its controller does."""
+        record = placement.load("report")
+        assert record is not None
+        self.edge = not self.edge
+        if self.edge:
+            runner.of(record).stop(record)
+            placement.save(replace(record, owner=EDGE))
+            self.run_at_edge(cron.last("report"))
+        else:
+            cron.remember("report", max(self.at_edge, cron.last("report")))
+            record = placement.save(replace(record, owner=DEVICE))
+            runner.of(record).start(record)
+
+    def run_at_edge(self, last: int) -> None:
+        """What Kubernetes' controller begins."""
+        self.at_edge = last
+        due = schedule.parse("*/5 * * * *").latest(last, self.clock.minute)
+        if due is not None:
+            self.begun.append(due)
+            self.at_edge = due
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.integers(1, 12), st.sampled_from(["", "before the start", "after the start"]), st.just("move")),
+        max_size=20,
+    )
+)
+def test_each_slot_is_begun_at_most_once_and_the_last_one_is(steps: list[int | str]) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        clock = Clock()
+        patch.setattr(cron.time, "time", clock.time)
+        with cronjob(Path(folder), patch) as engine:
+            found = placement.save(Record("report", DEVICE, 1, container=NAME, container_id="id-of-report-1"))
+            runner.of(found).start(found)
+            sides = Sides(engine, clock, patch)
+            for step in steps:
+                if isinstance(step, int):
+                    clock.minute += step
+                    if sides.edge:
+                        sides.run_at_edge(sides.at_edge)
+                elif step == "move":
+                    sides.move()
+                elif not sides.edge:
+                    sides.fire(step)
+            if not sides.edge:
+                sides.fire("")
+        assert sides.begun == sorted(set(sides.begun)), "none twice, and in their order"
+        due = schedule.parse("*/5 * * * *").latest(NOON, clock.minute)
+        assert due is None or sides.begun[-1] == due
 
 
 def test_it_moves_once_its_run_has_ended(

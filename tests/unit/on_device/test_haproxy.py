@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward_store, haproxy, redirect
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import forward, forward_store, haproxy, redirect
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.forward_store import Forward
 
 DOORS = ("10.0.0.2:8843", "10.0.0.3:8843")
@@ -118,15 +118,15 @@ def test_the_file_of_a_tcp_forward_is_as_it_always_was(tmp_path: Path, monkeypat
     monkeypatch.setattr(forward_store, "ETC", tmp_path)
     assert "protocol" not in APP.as_json()
     for one in (APP, DNS):
-        forward_store.save(one)
+        forward.save(one)
         assert forward_store.load(one.name) == one
 
 
 def test_tcp_and_udp_of_one_number_are_two_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forward_store, "ETC", tmp_path)
-    forward_store.save(DNS)
-    forward_store.save(dataclasses.replace(DNS, name="dns-tcp", protocol="tcp"))
+    forward.save(DNS)
+    forward.save(dataclasses.replace(DNS, name="dns-tcp", protocol="tcp"))
     with pytest.raises(KrafError, match="forward dns has it"):
-        forward_store.save(dataclasses.replace(DNS, name="other"))
+        forward.save(dataclasses.replace(DNS, name="other"))
     with pytest.raises(KrafError, match="protocol: 'sctp'"):
-        forward_store.save(dataclasses.replace(DNS, protocol="sctp"))
+        forward.save(dataclasses.replace(DNS, protocol="sctp"))
