@@ -27,8 +27,8 @@ faults-cron: setup ## a cronjob of a device there and back, also by plays that a
 faults-udp: setup ## an app that answers datagrams moves there and back, each of them answered; on the lab that is up
 	@python -m tests.faults.datagrams
 
-faults-units: setup ## a systemd service of a device moves there and back, also by plays that are killed; on the lab that is up
-	@python -m tests.faults.units
+faults-units: setup ## a systemd service of a device there and back, by plays that are killed, too, then the device lost; on the lab that is up
+	@python -m tests.faults.units $(FAULTS)
 
-faults-groups: setup ## two containers of a device that are one app move there and back, also by plays that are killed; on the lab that is up
-	@python -m tests.faults.groups
+faults-groups: setup ## two containers of a device that are one app, likewise; on the lab that is up
+	@python -m tests.faults.groups $(FAULTS)

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two containers of a device that are one app, of which one asks the other by its name, move to the edge and back,
-also by plays that are killed on their way; where one of them is missing, none moves.
+also by plays that are killed on their way; where one of them is missing, none moves. Then the device is lost and comes
+back.
 
 A client writes numbers all the time, and none that was acknowledged is missing in the end. The lab has to be up, with
 its cluster.
@@ -10,6 +11,7 @@ its cluster.
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from typing import Any
@@ -80,14 +82,19 @@ def one_missing(lab: Lab, checks: Checks) -> None:
 
 def main() -> int:
     """Run it; the exit status is 1 when something was wrong."""
+    parts = moves.parts()
     lab, checks = Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "groups"), Checks()
     given: dict[str, Any] = {"device": DEVICE, "app": NAME, "port": PORT, "inside": INSIDE, "image": published()}
     given["architecture"] = images.architecture()
     given["program"] = (FOLDER.parent / "front/front.py").read_text()
     made = lab.play(str(PLAY), "make", **{f"groups_{key}": value for key, value in given.items()})
     checks.check("it runs on its device", made, 0)
-    one_missing(lab, checks)
-    moves.walk(lab, checks, NAME, (PORT,), MOVES, lambda to: on_side(checks, to))
+    there = functools.partial(on_side, checks)
+    if "moves" in parts:
+        one_missing(lab, checks)
+        moves.walk(lab, checks, NAME, (PORT,), MOVES, there)
+    if "lost" in parts:
+        moves.lost(lab, checks, NAME, PORT, f"/srv/{NAME}", lambda: any(containers()[0].values()), there)
     return checks.end(lab.logs)
 
 

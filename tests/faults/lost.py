@@ -54,6 +54,23 @@ def numbers(log: str) -> list[int]:
     return [int(line.split()[0]) for line in log.splitlines() if line[:1].isdigit()]
 
 
+def up() -> None:
+    """Wait until the device answers, and Docker on it."""
+    wait(lambda: access.ssh(DEVICE, "docker ps -q && echo yes", timeout=30).strip().endswith("yes"))
+
+
+def wait(what: Callable[[], bool], limit: float = 300.0) -> None:
+    """Wait until something is so, of hosts that may not answer yet."""
+    end = time.monotonic() + limit
+    while True:
+        with contextlib.suppress(access.Failed, subprocess.TimeoutExpired):
+            if what():
+                return
+        if time.monotonic() > end:
+            raise access.Failed(f"the lab was not as before within {limit:g} s")
+        time.sleep(2)
+
+
 class Checks:
     """What was found, told as it is found."""
 
@@ -140,7 +157,7 @@ class Loss(Checks):
             self.check("a second run changes nothing", self._again(LEDGER, "power-again"), 0)
         finally:
             command("docker", "start", CONTAINER)
-        self._up()
+        up()
         time.sleep(5)
         side = self.lab.look(LEDGER)
         self.check("the app stays stopped", (side.running, side.policy), (False, "no"))
@@ -154,7 +171,7 @@ class Loss(Checks):
             self._lost(LEDGER, "partition-lost")
         finally:
             command("docker", "network", "connect", "--ip", self.lab.address, access.LAB.name, CONTAINER)
-        self._up()
+        up()
         side = wait_until_alone(self.lab, LEDGER, WATCH)
         self.check("the device stops the app by itself", (side.running, len(side.pods)), (False, 1))
         self.check("its clients are led to the edge", side.forward, "edge")
@@ -175,7 +192,7 @@ class Loss(Checks):
             seconds = self._lost(app, log)
         finally:
             command("docker", "start", CONTAINER)
-        self._up()
+        up()
         self.check("the next run tells the device", self.lab.move(app, "edge", f"{log}-told"), 0)
         side = self.lab.look(app)
         self.check("only the edge runs it", (side.running, len(side.pods), side.forward), (False, 1, "edge"))
@@ -196,7 +213,7 @@ class Loss(Checks):
             self.check("the edge cannot take over", (rc, said), (2, True))
         finally:
             command("docker", "start", CONTAINER)
-        self._up()
+        up()
         side = self.lab.look(LEDGER)
         self.check("the app runs on its device", (side.running, len(side.pods)), (True, 0))
 
@@ -220,7 +237,7 @@ class Loss(Checks):
         finally:
             command("docker", "start", *(f"{access.LAB.name}-{host}" for host in hosts))
         ready = f"{KUBECTL} wait --for=condition=Ready --timeout=20s node --all && {KUBECTL} get --raw /readyz"
-        self._wait(lambda: access.ssh(CONTROL, ready).strip().endswith("ok"))
+        wait(lambda: access.ssh(CONTROL, ready).strip().endswith("ok"))
         # What kubectl asked while the API server started, it believes for ten minutes.
         access.ssh(CONTROL, "rm -rf ~/.kube/cache")
         # Nodes that were away count as ready for a while.
@@ -246,20 +263,6 @@ class Loss(Checks):
         variables = variables or {"kraf_to": "edge", "kraf_device_lost": "accept"}
         rc = self._play(app, log, **variables)
         return rc or self.lab.output(log).count("\nchanged: ")
-
-    def _up(self) -> None:
-        """Wait until the device answers, and Docker on it."""
-        self._wait(lambda: access.ssh(DEVICE, "docker ps -q && echo yes", timeout=30).strip().endswith("yes"))
-
-    def _wait(self, what: Callable[[], bool], limit: float = 300.0) -> None:
-        end = time.monotonic() + limit
-        while True:
-            with contextlib.suppress(access.Failed, subprocess.TimeoutExpired):
-                if what():
-                    return
-            if time.monotonic() > end:
-                raise access.Failed(f"the lab was not as before within {limit:g} s")
-            time.sleep(2)
 
 
 PARTS: dict[str, Callable[[Loss], None]] = {

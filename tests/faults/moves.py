@@ -5,14 +5,28 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .lab import DEVICE, Lab
-from .lost import Checks
+from tests.demo import access
+
+from .lab import DEVICE, Lab, command
+from .lost import CONTAINER, Checks, numbers, up
 from .run import say
 from .writer import Writer, complaints, request
+
+
+PARTS = ("moves", "lost")
+
+
+def parts() -> list[str]:
+    """What of a harness the command line asks for; all by default."""
+    unknown = sorted(set(sys.argv[1:]) - set(PARTS))
+    if unknown:
+        raise SystemExit(f"{', '.join(unknown)}: no such part; there are {', '.join(PARTS)}")
+    return sys.argv[1:] or list(PARTS)
 
 
 def walk(
@@ -31,9 +45,7 @@ def walk(
         moves: the side of each, and when a first play is killed; it is run again then, and settles what the first left.
         there: told the side, once the app is there; checks what is this app's own.
     """
-    log = request(lab.address, ports[0], "GET", "/log")
-    next_number = 1 + max((int(line.split()[0]) for line in log.splitlines() if line[:1].isdigit()), default=0)
-    with Writer(lab.address, tuple(ports), next_number) as writer:
+    with _writer(lab, ports) as writer:
         for number, (to, fault) in enumerate(moves):
             checks.check("clients are answered", writer.written(20, 30), True)
             inputs: dict[str, Any] = {"kraf_apps": [f"{DEVICE}/{app}"], "kraf_to": to}
@@ -52,3 +64,54 @@ def walk(
         time.sleep(1)
     wrong = complaints(request(lab.address, ports[0], "GET", "/log"), writer.acknowledged, writer.next)
     checks.check(f"each of {len(writer.acknowledged)} acknowledged numbers is there, in order", wrong, [])
+
+
+def lost(
+    lab: Lab,
+    checks: Checks,
+    app: str,
+    port: int,
+    folder: str,
+    runs: Callable[[], bool],
+    there: Callable[[str], None],
+) -> None:
+    """The device loses its power, the edge that is kept ready takes the app over, and the device comes back.
+
+    Args:
+        app: its name; it keeps the numbers that it is sent.
+        port: under which clients reach it.
+        folder: its data on the device.
+        runs: whether it runs on the device.
+        there: told the side, once the app is there and the device knows it.
+    """
+    inputs: dict[str, Any] = {"kraf_apps": [f"{DEVICE}/{app}"]}
+    with _writer(lab, (port,)) as writer:
+        checks.check("clients are answered", writer.written(20, 60), True)
+        before = list(writer.acknowledged)
+        ready = lab.play("kraf.edge.standby", "lost-standby", **inputs)
+        checks.check("the edge is made ready while the app writes", ready, 0)
+        checks.check("no request has failed", writer.failed, {})
+        checks.check("it writes more than the edge knows", writer.written(20, 60), True)
+    command("docker", "stop", "-t", "0", CONTAINER)
+    try:
+        taken = lab.play("kraf.edge.migrate", "lost-taken", **inputs, kraf_to="edge", kraf_device_lost="accept")
+        checks.check("the device is lost, and the edge takes over", taken, 0)
+    finally:
+        command("docker", "start", CONTAINER)
+    up()
+    time.sleep(5)
+    checks.check("the device is back, and the app stays down there", runs(), False)
+    checks.check("the next run tells it", lab.play("kraf.edge.migrate", "lost-told", **inputs, kraf_to="edge"), 0)
+    there("edge")
+    at_edge = numbers(request(lab.address, port, "GET", "/log"))
+    checks.check("up to the standby all is at the edge", set(before) - set(at_edge), set())
+    checks.check("it comes back", lab.play("kraf.edge.migrate", "lost-back", **inputs, kraf_to="device"), 0)
+    there("device")
+    checks.check("with the edge's data", numbers(request(lab.address, port, "GET", "/log")), at_edge)
+    kept = access.ssh(DEVICE, f"cat {folder}.kraf-lost-*/log | sort -n -u; rm -rf {folder}.kraf-lost-*")
+    checks.check("what the device had written is kept beside it", set(writer.acknowledged) - set(numbers(kept)), set())
+
+
+def _writer(lab: Lab, ports: Sequence[int]) -> Writer:
+    """A client that goes on where the app's log ends."""
+    return Writer(lab.address, tuple(ports), 1 + max(numbers(request(lab.address, ports[0], "GET", "/log")), default=0))

@@ -4,7 +4,8 @@
 """A systemd service of the device is adopted, moves to the edge and back, also by plays that are killed on their way.
 
 A client writes numbers all the time, and none that was acknowledged is missing in the end. While the edge owns the app
-nothing starts the unit; when it is back, the unit is as it was before. The lab has to be up, with its cluster.
+nothing starts the unit; when it is back, the unit is as it was before. Then the device is lost and comes back. The lab
+has to be up, with its cluster.
 """
 
 from __future__ import annotations
@@ -92,6 +93,7 @@ def at_edge(checks: Checks) -> None:
 
 def main() -> int:
     """Run it; the exit status is 1 when something was wrong."""
+    parts = moves.parts()
     lab, checks = Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "units"), Checks()
     given: dict[str, Any] = {"device": DEVICE, "app": NAME, "port": str(PORT), "token": TOKEN, "text": TEXT}
     given["program"] = (FOLDER / "ledger.py").read_text()
@@ -112,7 +114,10 @@ def main() -> int:
             checks.check("it was started anew", process() not in (0, first), True)
             first = process()
 
-    moves.walk(lab, checks, NAME, (PORT, PORT + 1), MOVES, there)
+    if "moves" in parts:
+        moves.walk(lab, checks, NAME, (PORT, PORT + 1), MOVES, there)
+    if "lost" in parts:
+        moves.lost(lab, checks, NAME, PORT, f"/var/lib/{NAME}", lambda: process() != 0, there)
     return checks.end(lab.logs)
 
 
