@@ -17,7 +17,6 @@ from .lost import CONTAINER, Checks, numbers, up
 from .run import say
 from .writer import Writer, complaints, request
 
-
 PARTS = ("moves", "lost")
 
 
