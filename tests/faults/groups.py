@@ -48,6 +48,11 @@ def containers() -> tuple[dict[str, bool], dict[str, str]]:
     return {row[0]: row[1] == "true" for row in rows}, {row[0]: row[2] for row in rows}
 
 
+def started() -> str:
+    """When each of them was started last."""
+    return access.ssh(DEVICE, f"docker inspect -f '{{{{.State.StartedAt}}}}' {' '.join(CONTAINERS)}", timeout=60)
+
+
 def pods() -> list[dict[str, Any]]:
     """Its pods at the edge."""
     found = access.ssh(CONTROL, f"{KUBECTL} -n kraf-{DEVICE} get pod -l kraf.io/app={NAME} -o json", timeout=60)
@@ -94,7 +99,7 @@ def main() -> int:
         one_missing(lab, checks)
         moves.walk(lab, checks, NAME, (PORT,), MOVES, there)
     if "lost" in parts:
-        moves.lost(lab, checks, NAME, PORT, f"/srv/{NAME}", lambda: any(containers()[0].values()), there)
+        moves.lost(lab, checks, NAME, PORT, f"/srv/{NAME}", started, there)
     return checks.end(lab.logs)
 
 

@@ -70,6 +70,12 @@ def process() -> int:
     return int(access.ssh(DEVICE, f"systemctl show -p MainPID --value {UNIT}", timeout=60))
 
 
+def started() -> str:
+    """When it was started last since the boot, as systemd has it; empty when it was not."""
+    show = f"systemctl show -p ExecMainStartTimestampMonotonic --value {UNIT}"
+    return access.ssh(DEVICE, show, timeout=60).strip().lstrip("0")
+
+
 def pods() -> int:
     """How many pods it has at the edge."""
     return len(access.ssh(CONTROL, f"{KUBECTL} -n kraf-{DEVICE} get pod -l kraf.io/app={NAME} -o name").split())
@@ -117,7 +123,7 @@ def main() -> int:
     if "moves" in parts:
         moves.walk(lab, checks, NAME, (PORT, PORT + 1), MOVES, there)
     if "lost" in parts:
-        moves.lost(lab, checks, NAME, PORT, f"/var/lib/{NAME}", lambda: process() != 0, there)
+        moves.lost(lab, checks, NAME, PORT, f"/var/lib/{NAME}", started, there)
     return checks.end(lab.logs)
 
 
