@@ -18,7 +18,7 @@ from ..catalog.records import App
 from ..core import names
 from ..core.errors import KrafError
 from .labels import COMPONENT, labels
-from .workload import Companion, Disk, Health, Process, Workload
+from .workload import Companion, Disk, Health, Process, Workload, service
 
 KEY = "workload"
 LARGEST = 2**20
@@ -28,6 +28,15 @@ LARGEST = 2**20
 def secret_name(app: str) -> str:
     """Name of the Secret."""
     return f"{names.workload(app)}-standby"
+
+
+def objects(workload: Workload) -> list[dict[str, Any]]:
+    """The Secret, and the Service already.
+
+    A device that asks whether its app was taken over would else have the cluster's DNS remember for half a minute that
+    there is no such name.
+    """
+    return [secret(workload), *([service(workload)] if workload.app.ports else [])]
 
 
 def secret(workload: Workload) -> dict[str, Any]:

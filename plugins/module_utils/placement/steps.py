@@ -19,7 +19,7 @@ from ..core.errors import KrafError
 from ..manifests import standby
 from ..manifests.mover import Mover
 from ..manifests.volume import Volume
-from ..manifests.workload import Workload, nodes, service
+from ..manifests.workload import Workload, nodes
 from ..migration import table
 from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE
@@ -522,10 +522,7 @@ class Steps:
         job = self.job
         node = self.mover.node() if self.mover is not None else ""
         workload = replace(self.workload(job.epoch + 1, job.new_tree), node="" if job.app.data else node)
-        # The Service, too: a device that asks whether its app was taken over would else have the cluster's DNS remember
-        # for half a minute that there is no such name.
-        services = [service(workload)] if job.app.ports else []
-        converge(job.cluster, [standby.secret(workload), *services], False)
+        converge(job.cluster, standby.objects(workload), False)
         now = datetime.now(timezone.utc)
         known = {"epoch": job.epoch, "node": node, "image": workload.image, "bytes": job.data_bytes}
         times = {"verified": now.strftime(TIME), "expires": (now + timedelta(seconds=job.limits.keep)).strftime(TIME)}

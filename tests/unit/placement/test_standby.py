@@ -57,6 +57,12 @@ def test_the_same_objects_come_of_it() -> None:
     assert workload.objects(standby.read(standby.secret(WANTED))) == workload.objects(WANTED)
 
 
+def test_the_service_is_there_before_the_edge_takes_over() -> None:
+    assert standby.objects(WANTED) == [standby.secret(WANTED), workload.service(WANTED)]
+    silent = dataclasses.replace(WANTED, app=App("pi1", "faces"))
+    assert standby.objects(silent) == [standby.secret(silent)]
+
+
 def test_no_value_stands_outside_the_secret_s_data() -> None:
     found = standby.secret(WANTED)
     found.pop("data")
