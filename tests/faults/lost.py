@@ -15,7 +15,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.demo import access
@@ -52,6 +52,17 @@ def at_edge(app: App, path: str, limit: float = 30.0) -> str:
 def numbers(log: str) -> list[int]:
     """Of a log of the app; one that wrote nothing yet answers otherwise."""
     return [int(line.split()[0]) for line in log.splitlines() if line[:1].isdigit()]
+
+
+@contextlib.contextmanager
+def without_power() -> Iterator[None]:
+    """The device has no power inside, and answers again afterwards."""
+    command("docker", "stop", "-t", "0", CONTAINER)
+    try:
+        yield
+    finally:
+        command("docker", "start", CONTAINER)
+    up()
 
 
 def up() -> None:
@@ -148,16 +159,12 @@ class Loss(Checks):
         rc = self._play(LEDGER, "power-early", kraf_to="edge", kraf_device_lost="accept")
         refused = "it answers: its apps may run there" in self.lab.said("power-early", 30)
         self.check("a device that answers is not lost", (rc, refused), (2, True))
-        command("docker", "stop", "-t", "0", CONTAINER)
-        try:
+        with without_power():
             seconds = self._lost(LEDGER, "power-lost")
             say(f"      it answers at the edge after {seconds:.1f} s")
             there = numbers(at_edge(LEDGER, "log"))
             self.check("all up to the standby is there", set(before) - set(there), set())
             self.check("a second run changes nothing", self._again(LEDGER, "power-again"), 0)
-        finally:
-            command("docker", "start", CONTAINER)
-        up()
         time.sleep(5)
         side = self.lab.look(LEDGER)
         self.check("the app stays stopped", (side.running, side.policy), (False, "no"))
@@ -187,12 +194,8 @@ class Loss(Checks):
         self.lab.deploy(app)
         self.check("the app is on the device", self.lab.move(app, "device", f"{log}-begin"), 0)
         self.check("the edge is made ready", self._standby(app, f"{log}-standby"), 0)
-        command("docker", "stop", "-t", "0", CONTAINER)
-        try:
+        with without_power():
             seconds = self._lost(app, log)
-        finally:
-            command("docker", "start", CONTAINER)
-        up()
         self.check("the next run tells the device", self.lab.move(app, "edge", f"{log}-told"), 0)
         side = self.lab.look(app)
         self.check("only the edge runs it", (side.running, len(side.pods), side.forward), (False, 1, "edge"))
@@ -206,14 +209,10 @@ class Loss(Checks):
         self.check("a second run changes nothing", self._again(LEDGER, "abandon-2", kraf_migrate="abandon"), 0)
         secrets = f"{KUBECTL} -n kraf-{DEVICE} get secret app-{LEDGER.name}-standby --ignore-not-found -o name"
         self.check("nothing is kept", access.ssh(CONTROL, secrets).strip(), "")
-        command("docker", "stop", "-t", "0", CONTAINER)
-        try:
+        with without_power():
             rc = self._play(LEDGER, "abandon-lost", kraf_to="edge", kraf_device_lost="accept")
             said = "the edge is not kept ready for it" in self.lab.said("abandon-lost", 30)
             self.check("the edge cannot take over", (rc, said), (2, True))
-        finally:
-            command("docker", "start", CONTAINER)
-        up()
         side = self.lab.look(LEDGER)
         self.check("the app runs on its device", (side.running, len(side.pods)), (True, 0))
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from tests.demo import access
 
-from .lab import DEVICE, Lab, command
-from .lost import CONTAINER, Checks, numbers, up
+from .lab import DEVICE, Lab
+from .lost import Checks, numbers, without_power
 from .run import say
 from .writer import Writer, complaints, request
 
@@ -92,13 +92,9 @@ def lost(
         checks.check("no request has failed", writer.failed, {})
         checks.check("it writes more than the edge knows", writer.written(20, 60), True)
     last = started()
-    command("docker", "stop", "-t", "0", CONTAINER)
-    try:
+    with without_power():
         taken = lab.play("kraf.edge.migrate", "lost-taken", **inputs, kraf_to="edge", kraf_device_lost="accept")
         checks.check("the device is lost, and the edge takes over", taken, 0)
-    finally:
-        command("docker", "start", CONTAINER)
-    up()
     time.sleep(5)
     checks.check("the device is back, and the app was not started there", started() in ("", last), True)
     checks.check("the next run tells it", lab.play("kraf.edge.migrate", "lost-told", **inputs, kraf_to="edge"), 0)

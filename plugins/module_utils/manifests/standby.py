@@ -18,7 +18,7 @@ from ..catalog.records import App
 from ..core import names
 from ..core.errors import KrafError
 from .labels import COMPONENT, labels
-from .workload import Companion, Disk, Health, Process, Workload, service
+from .workload import Companion, Disk, Health, Process, Workload, services
 
 KEY = "workload"
 LARGEST = 2**20
@@ -36,7 +36,7 @@ def objects(workload: Workload) -> list[dict[str, Any]]:
     A device that asks whether its app was taken over would else have the cluster's DNS remember for half a minute that
     there is no such name.
     """
-    return [secret(workload), *([service(workload)] if workload.app.ports else [])]
+    return [secret(workload), *services(workload)]
 
 
 def secret(workload: Workload) -> dict[str, Any]:

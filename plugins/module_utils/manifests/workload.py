@@ -24,6 +24,8 @@ GATE = "gate"
 VOLUME_ROOT = "/kraf/data"
 GATE_ROOT = "/kraf/gate"
 FENCE_ROOT = "/kraf/fence"
+BARRIER = "barrier"
+"""Component of what stands in the place of a slot of a cronjob."""
 TREE_ANNOTATION = "kraf.io/tree"
 
 # The first word of a marker is the epoch that it opens the gate for, the second the run that wrote it.
@@ -197,9 +199,9 @@ def parts(workload: Workload) -> list[Workload]:
     return found
 
 
-def selector(app: App) -> dict[str, str]:
-    """The labels of the app's own pods."""
-    return {"kraf.io/app": app.name, COMPONENT: "app"}
+def selector(app: App, component: str = "app") -> dict[str, str]:
+    """The labels of the app's own pods, or of its objects of another component."""
+    return {"kraf.io/app": app.name, COMPONENT: component}
 
 
 def secret_name(app: App, member: str = "") -> str:
@@ -232,7 +234,7 @@ def objects(workload: Workload) -> list[dict[str, Any]]:
     secrets = []
     for part in parts(workload):
         secrets += [environment(part), *([files(part)] if part.process.files else [])]
-    return [*secrets, *([service(workload)] if workload.app.ports else []), running(workload)]
+    return [*secrets, *services(workload), running(workload)]
 
 
 def _labels(workload: Workload) -> dict[str, str]:
@@ -258,6 +260,11 @@ def files(workload: Workload) -> dict[str, Any]:
 
 def _key(number: int) -> str:
     return f"file-{number}"
+
+
+def services(workload: Workload) -> list[dict[str, Any]]:
+    """Its Service; none of an app without ports."""
+    return [service(workload)] if workload.app.ports else []
 
 
 def service(workload: Workload) -> dict[str, Any]:
@@ -324,11 +331,6 @@ def _schedule(workload: Workload) -> dict[str, Any]:
     }
 
 
-def barriers(app: App) -> dict[str, str]:
-    """The labels of an app's barriers."""
-    return {"kraf.io/app": app.name, COMPONENT: "barrier"}
-
-
 def barrier(app: App, uid: str, cron_job: Mapping[str, Any], slot: int) -> dict[str, Any]:
     """A Job that never runs, in the place of a slot's: as long as it is there, that slot is not begun.
 
@@ -339,7 +341,7 @@ def barrier(app: App, uid: str, cron_job: Mapping[str, Any], slot: int) -> dict[
         slot: a minute since 1970, by which the controller names the Job of a slot.
     """
     place, spec = cron_job["metadata"], cron_job["spec"]["jobTemplate"]["spec"]
-    labels_ = {**labels(app.device, uid, app.name), **barriers(app)}
+    labels_ = {**labels(app.device, uid, app.name), **selector(app, BARRIER)}
     metadata = {"name": f"{place['name']}-{slot}", "namespace": place["namespace"], "labels": labels_}
     template = {"metadata": {"labels": labels_}, "spec": spec["template"]["spec"]}
     return {

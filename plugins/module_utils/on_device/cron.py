@@ -96,10 +96,10 @@ def last(app: str) -> int:
 def _has_begun(container: str, before: str) -> bool:
     """Whether a container was started since its start ``before``; one that is gone counts as begun, never twice."""
     found = docker.inspect(container)
-    return found is None or started_at(found) not in (before, NEVER)
+    return found is None or _started_at(found) not in (before, NEVER)
 
 
-def started_at(found: Mapping[str, Any]) -> str:
+def _started_at(found: Mapping[str, Any]) -> str:
     """When a container was started last, in Docker's words; ``NEVER``."""
     return str((found.get("State") or {}).get("StartedAt") or NEVER)
 
@@ -199,29 +199,30 @@ def fire(app: str) -> int:
     """What the timer does: the run of the last slot that is due, to its end; then of one that was due meanwhile."""
     while True:
         with placement.exclusive(app, LOCK_LIMIT):
-            name, begun = _begin(app), last(app)
-        if name is None:
+            begun = _begin(app)
+        if begun is None:
             return 0
+        name, minute = begun
         code = docker.wait(name, LONGEST_RUN)
-        slot = datetime.fromtimestamp(begun * 60, timezone.utc)
+        slot = datetime.fromtimestamp(minute * 60, timezone.utc)
         sys.stdout.write(f"{app}: slot {slot:%Y-%m-%dT%H:%MZ} ended with {code}\n")
 
 
-def _begin(app: str) -> str | None:
-    """Start the container if a slot is due; its name, None when nothing is to be waited for."""
+def _begin(app: str) -> tuple[str, int] | None:
+    """Start the container if a slot is due; its name and the slot, None when nothing is to be waited for."""
     state, record = _load(app), placement.load(app)
     if record is None or (record.owner, record.phase) != (DEVICE, IDLE) or not state.get("schedule"):
         return None
     name, now = str(state["container"]), int(time.time() // 60)
-    if docker.running(name):
-        return None
     found = docker.inspect(name)
     if found is None:
-        raise KrafError(f"cronjob {app}", name, "there is no such container on this device", "Make it again")
+        raise docker.missing(name)
+    if (found.get("State") or {}).get("Running"):
+        return None
     due = schedule.parse(str(state["schedule"])).latest(last(app), now)
     if due is None:
         return None
-    _save(app, next=due, before=started_at(found))
+    _save(app, next=due, before=_started_at(found))
     docker.start(name)
     _save(app, slot=due, next=0)
-    return name
+    return name, due

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import errno
 import re
@@ -177,31 +176,34 @@ def _choose(ports: Iterable[int], ours: Container[int], taken: Container[int], p
 
 
 def _free(port: int, protocol: str) -> bool:
-    with socket.socket(type=socket.SOCK_DGRAM if protocol == UDP else socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind(("0.0.0.0", port))  # noqa: S104
-        except OSError:
-            return False
-    return True
+    return _taken("0.0.0.0", port, protocol) is None  # noqa: S104
 
 
 def refusal(forward: Forward) -> str:
     """Why the system would not let haproxy listen for a forward; empty when it would."""
-    ends = [(socket.AF_INET, "0.0.0.0" if forward.address == "*" else forward.address)]  # noqa: S104
-    if forward.address == "*" and socket.has_ipv6:
-        ends.append((socket.AF_INET6, "::"))
-    for family, address in ends:
-        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as probe:
-            # As haproxy does: connections of before that are closing do not count, who listens does.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    everywhere = forward.address == "*"
+    found = _taken("0.0.0.0" if everywhere else forward.address, forward.bound, TCP, closing=True)  # noqa: S104
+    if found is None and everywhere:
+        found = _taken("::", forward.bound, TCP, closing=True)
+        if found is not None and found.errno != errno.EADDRINUSE:
+            found = None  # a device without IPv6, where haproxy does not ask for it
+    return str(found.strerror) if found else ""
+
+
+def _taken(address: str, port: int, protocol: str, closing: bool = False) -> OSError | None:
+    """What the system says to who would listen there; ``closing``: connections of before that are closing do not count,
+    as for haproxy."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM if protocol == UDP else socket.SOCK_STREAM) as probe:
+            if closing:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            try:
-                probe.bind((address, forward.bound))
-            except OSError as error:
-                if family == socket.AF_INET or error.errno == errno.EADDRINUSE:
-                    return str(error.strerror)
-    return ""
+            probe.bind((address, port))
+    except OSError as error:
+        return error
+    return None
 
 
 def _overlap(one: Forward, other: Forward) -> bool:

@@ -301,7 +301,7 @@ class Edge:
                 self._cluster.create(manifest.barrier(self._app, self._uid, cron_job, one))
 
     def _unbar(self) -> None:
-        for one in self._cluster.list(JOB, self.namespace, manifest.barriers(self._app)):
+        for one in self._cluster.list(JOB, self.namespace, manifest.selector(self._app, manifest.BARRIER)):
             self._cluster.delete(JOB, one["metadata"]["name"], self.namespace)
 
     def unsuspend(self, begun: int) -> None:

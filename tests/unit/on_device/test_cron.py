@@ -138,18 +138,26 @@ def test_one_that_runs_is_left_alone(engine: Docker, record: Record, clock: Cloc
     assert starts(engine) == 1
 
 
-def test_a_power_cut_before_the_start_loses_no_slot(
-    engine: Docker, record: Record, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock.minute += 5
+def fire_and_cut(monkeypatch: pytest.MonkeyPatch, started: bool) -> None:
+    """The timer, and a power cut before or after the start of the container."""
+    start = docker.start
 
     def cut(name: str) -> bool:
+        if started:
+            start(name)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(docker, "start", cut)
         with pytest.raises(KeyboardInterrupt):
             cron.fire("report")
+
+
+def test_a_power_cut_before_the_start_loses_no_slot(
+    engine: Docker, record: Record, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.minute += 5
+    fire_and_cut(monkeypatch, started=False)
     cron.fire("report")
     assert (starts(engine), cron.last("report")) == (1, NOON + 5)
 
@@ -158,16 +166,7 @@ def test_a_power_cut_after_the_start_runs_no_slot_twice(
     engine: Docker, record: Record, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock.minute = int(time.time() // 60) // 5 * 5 + 5
-    begun = docker.start
-
-    def cut(name: str) -> bool:
-        begun(name)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(docker, "start", cut)
-        with pytest.raises(KeyboardInterrupt):
-            cron.fire("report")
+    fire_and_cut(monkeypatch, started=True)
     engine.containers["report-1"]["State"].update(Running=False)
     cron.fire("report")
     assert starts(engine) == 1
@@ -177,13 +176,7 @@ def test_a_slot_that_a_power_cut_took_is_not_told_to_the_edge(
     engine: Docker, record: Record, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock.minute += 5
-
-    def cut(name: str) -> bool:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(docker, "start", cut)
-    with pytest.raises(KeyboardInterrupt):
-        cron.fire("report")
+    fire_and_cut(monkeypatch, started=False)
     assert cron.last("report") == NOON, "its run is the edge's to begin"
 
 
