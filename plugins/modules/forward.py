@@ -37,7 +37,9 @@ options:
         type: str
         required: true
       port:
-        description: Port that clients use; V(0) keeps the one it has, or chooses one from 18400 on.
+        description:
+          - Port that clients use; V(0) keeps the one it has, or chooses one from 18400 on.
+          - A port of TCP on which a program of the device listens is refused.
         type: int
         default: 0
       address:

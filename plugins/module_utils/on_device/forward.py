@@ -114,7 +114,8 @@ def complete(forward: Forward) -> Forward:
         return chosen
     why = store.refusal(chosen)
     if why:
-        what, fix = f"forward {chosen.name}, port", f"`ss -ltnp sport = :{chosen.bound}` on the device says who has it"
+        what = f"forward {chosen.name}, port"
+        fix = f"`ss -ltnp sport = :{chosen.bound}` on the device says who has it: stop that, or choose another port"
         raise KrafError(what, f"{chosen.address}:{chosen.bound}", f"nothing can listen there: {why}", fix)
     return chosen
 
