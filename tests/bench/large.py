@@ -32,6 +32,7 @@ with open("/data/changing", "w+b") as stream:
             time.sleep(0.5)
         stream.seek(0)
 """
+FLOOR = "the one side stopped, the other started by hand, same clients; mean of before and after"
 _SENT = re.compile(r"its data ([0-9.]+) (\w+) over the line before, and ([0-9.]+) (\w+) while clients waited")
 _REQUESTS = re.compile(r"took ([0-9]+) requests")
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -43,12 +44,9 @@ def rows(progress: Progress) -> list[Row]:
     BULK.move(progress, "device")
     progress.say(f"{FILES * FILE_MIB} MiB of data ...")
     access.ssh(DEVICE, FILL, timeout=900)
-    with BULK.clients():
-        floor = floors.measure(DEVICE, disk.NODE, image.publish())
+    before = floor(BULK)
     result, sent = [], {}
-    for number, (to, limit) in enumerate(
-        (("edge", floor.to_edge_seconds), ("device", floor.to_device_seconds), ("edge", floor.to_edge_seconds))
-    ):
+    for number, to in enumerate(("edge", "device", "edge")):
         changing = to == "edge" and number == 0
         if changing:
             # In the app's own container, so that it ends when the app does.
@@ -58,6 +56,8 @@ def rows(progress: Progress) -> list[Row]:
             time.sleep(2)
             played = BULK.move(progress, to, kraf_app_volume_size=VOLUME)
             time.sleep(2)
+        after = floor(BULK)
+        limit, before = before.mean(after).to(to), after
         move = Move(played, clients.window(played.begin, played.end), limit)
         progress.say(f"  {move.told()}")
         first, held = sent_bytes(played.output)
@@ -67,6 +67,7 @@ def rows(progress: Progress) -> list[Row]:
         result += [
             Row(f"{name}_failed", move.seen.failed, 0, note=f"of {move.seen.requests} requests"),
             Row(f"{name}_longest_wait_seconds", move.seen.longest_wait_seconds, note=note),
+            Row(f"{name}_floor_seconds", limit, note=FLOOR),
             Row(f"{name}_wait_floor_ratio", move.seen.longest_wait_seconds / limit, 1.5),
             Row(f"{name}_api_requests", requests(played.output), 60, note="without those of waiting"),
         ]
@@ -74,6 +75,12 @@ def rows(progress: Progress) -> list[Row]:
         *result,
         Row("large_again_sent_ratio", sent[2] / sent[0], 0.01, note="second move of unchanged data / first"),
     ]
+
+
+def floor(app: App) -> floors.Floors:
+    """The floor while clients poll the app."""
+    with app.clients():
+        return floors.measure(DEVICE, disk.NODE, image.publish())
 
 
 def sent_bytes(output: str) -> tuple[int, int]:

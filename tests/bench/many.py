@@ -11,12 +11,11 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from tests.demo import access, image
 from tests.demo.apps import INSIDE, PLAY
 from tests.demo.progress import Progress
-from tests.faults.lab import Lab
+from tests.faults.lab import Lab, devices
 from tests.lab.images import architecture
 
 from .rows import Row
@@ -50,16 +49,6 @@ def rows(progress: Progress) -> list[Row]:
     return [Row(**row) for row in json.loads(log.read_text().rstrip().splitlines()[-1])]
 
 
-def _inventory(folder: Path) -> Path:
-    """The devices that the lab's own inventory does not know."""
-    prefix = LAB["KRAF_LAB_PREFIX"]
-    more = {f"pi{i + 1}": {"ansible_host": f"{prefix}.{21 + i}"} for i in range(1, DEVICES)}
-    path = folder / "devices.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"kraf_devices": {"hosts": more}}))
-    return path
-
-
 def _moved(lab: Lab, apps: list[str], to: str, log: str) -> tuple[float, dict[str, tuple[int, int]]]:
     """Seconds of a play; requests and calls to the device of each app."""
     begin = time.monotonic()
@@ -74,7 +63,7 @@ def _moved(lab: Lab, apps: list[str], to: str, log: str) -> tuple[float, dict[st
 def main() -> int:
     """Measure on the lab that the environment names; the last line is the rows."""
     folder = access.ROOT / "build" / access.LAB.name
-    lab = Lab(access.INVENTORY, folder / "bench", _inventory(folder))
+    lab = Lab(access.INVENTORY, folder / "bench", devices(folder))
     reference = image.publish()
     if lab.play("kraf.edge.site", "site"):
         raise access.Failed(lab.said("site", 40))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 
-from tests.demo import disk, floors, image
-from tests.demo.apps import DEVICE, FACES, GLANCE, App, Move
+from tests.demo import image
+from tests.demo.apps import FACES, GLANCE, App, Move
 from tests.demo.clients import Clients
 from tests.demo.progress import Progress
 
-from .large import requests
+from .large import FLOOR, floor, requests
 from .rows import Row
 
 APPS = {"stateful": FACES, "stateless": GLANCE}
@@ -29,10 +29,7 @@ def rows(progress: Progress) -> list[Row]:
     for kind, app in APPS.items():
         app.start(progress, reference)
         app.move(progress, "device")
-        with app.clients():
-            progress.say("the floors, while clients poll ...")
-            floor = floors.measure(DEVICE, disk.NODE, reference)
-        result += _there_and_back(progress, kind, app, floor)
+        result += _there_and_back(progress, kind, app)
     return result
 
 
@@ -46,15 +43,17 @@ def _reached(clients: Clients, begin: float, wanted: int) -> float:
     return end
 
 
-def _there_and_back(progress: Progress, kind: str, app: App, floor: floors.Floors) -> list[Row]:
+def _there_and_back(progress: Progress, kind: str, app: App) -> list[Row]:
     result: list[Row] = []
-    limits = {"edge": floor.to_edge_seconds, "device": floor.to_device_seconds}
-    for to, seconds in limits.items():
+    before = floor(app)
+    for to in ("edge", "device"):
         with app.clients() as clients:
             time.sleep(2)
             played = app.move(progress, to)
             time.sleep(2)
             end = _reached(clients, played.begin, REQUESTS[kind])
+        after = floor(app)
+        seconds, before = before.mean(after).to(to), after
         move = Move(played, clients.window(played.begin, end), seconds)
         progress.say(f"  {move.told()}")
         seen, name = move.seen, f"{kind}_to_{to}"
@@ -69,7 +68,7 @@ def _there_and_back(progress: Progress, kind: str, app: App, floor: floors.Floor
             ),
             Row(f"{name}_failed", seen.failed, 0, note=reasons),
             Row(f"{name}_longest_wait_seconds", seen.longest_wait_seconds),
-            Row(f"{name}_floor_seconds", seconds, note="the one side stopped, the other started by hand, same clients"),
+            Row(f"{name}_floor_seconds", seconds, note=FLOOR),
             Row(f"{name}_wait_floor_ratio", seen.longest_wait_seconds / seconds, 2),
             Row(f"{name}_longest_gap_seconds", seen.longest_client_gap_seconds, note="in which nobody had an answer"),
             Row(f"{name}_api_requests", requests(played.output), 60, note="without those of waiting"),

@@ -55,6 +55,16 @@ class Floors:
     to_edge_seconds: float
     to_device_seconds: float
 
+    def mean(self, other: Floors) -> Floors:
+        """Of one before a move and one after it: on a machine that others use, one alone proves little."""
+        return Floors(
+            (self.to_edge_seconds + other.to_edge_seconds) / 2, (self.to_device_seconds + other.to_device_seconds) / 2
+        )
+
+    def to(self, side: str) -> float:
+        """Seconds to ``edge`` or ``device``."""
+        return self.to_edge_seconds if side == "edge" else self.to_device_seconds
+
 
 def measure(device: str, node: str, image: str, port: int = 8000) -> Floors:
     """Measure both directions with a container and a pod of the app's image that are made for this alone.

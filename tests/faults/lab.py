@@ -76,6 +76,15 @@ def command(*words: str) -> str:
     return subprocess.run(argv, cwd=access.ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
 
 
+def devices(folder: Path) -> Path:
+    """An inventory of the lab's devices (``KRAF_LAB_HOSTS``), for the lab's own names the first alone."""
+    hosts = {host.name: {"ansible_host": host.address} for host in access.LAB.hosts if host.is_device}
+    path = folder / "devices.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"kraf_devices": {"hosts": hosts}}))
+    return path
+
+
 def published() -> str:
     """The apps' image, served by the lab's mirror; its reference."""
     name = f"docker.io/kraf/ledger:{steps.digest(FOLDER)}"
@@ -119,17 +128,18 @@ CHANGED = re.compile(r"^changed: ", re.MULTILINE)
 
 
 class Lab:
-    """A lab that is up.
+    """A lab that is up, as one of its devices sees it.
 
     Args:
         inventory: of its hosts.
         logs: folder for the output of playbooks.
         more: an inventory of which the values come before the first one's.
+        device: on which the apps run.
     """
 
-    def __init__(self, inventory: Path, logs: Path, more: Path | None = None) -> None:
+    def __init__(self, inventory: Path, logs: Path, more: Path | None = None, device: str = DEVICE) -> None:
         self.inventories, self.logs = [inventory, more] if more else [inventory], logs
-        self.address = access.address(DEVICE)
+        self.device, self.address = device, access.address(device)
 
     def play(
         self,
@@ -189,7 +199,9 @@ class Lab:
 
     def move(self, app: App, to: str, log: str, fault: str = "", asleep: Callable[[], None] | None = None) -> int:
         """Run the playbook that moves an app."""
-        return self.play("kraf.edge.migrate", log, fault, asleep=asleep, kraf_apps=[f"{DEVICE}/{app.name}"], kraf_to=to)
+        return self.play(
+            "kraf.edge.migrate", log, fault, asleep=asleep, kraf_apps=[f"{self.device}/{app.name}"], kraf_to=to
+        )
 
     def said(self, log: str, lines: int = 12) -> str:
         """Last lines of a playbook's output."""
@@ -197,11 +209,11 @@ class Lab:
 
     def deploy(self, app: App) -> None:
         """Run the app on its device, register it, put its forward in front of it."""
-        image = published()
+        image, log = published(), f"deploy-{self.device}-{app.name}"
         rc = self.play(
             str(PLAY),
-            f"deploy-{app.name}",
-            demo_device=DEVICE,
+            log,
+            demo_device=self.device,
             demo_app=app.name,
             demo_port=app.port,
             demo_inside=INSIDE,
@@ -213,11 +225,11 @@ class Lab:
             demo_second=app.second,
         )
         if rc:
-            raise access.Failed(f"the app {app.name} cannot be deployed:\n{self.said(f'deploy-{app.name}', 30)}")
+            raise access.Failed(f"the app {app.name} cannot be deployed:\n{self.said(log, 30)}")
 
     def ballast(self, app: App) -> None:
         """Data that do not fit into what a full disk has left."""
-        access.ssh(DEVICE, f"[ -e /srv/{app.name}/ballast ] || head -c 8M /dev/urandom >/srv/{app.name}/ballast")
+        access.ssh(self.device, f"[ -e /srv/{app.name}/ballast ] || head -c 8M /dev/urandom >/srv/{app.name}/ballast")
 
     def owner(self, app: App) -> str:
         """Side that owns the app."""
@@ -229,8 +241,8 @@ class Lab:
 
     def look(self, app: App) -> Side:
         """Both sides, as they are at this moment."""
-        device = json.loads(access.ssh(DEVICE, _ON_DEVICE.format(app=app.name), timeout=60))
-        found = json.loads(access.ssh(CONTROL, _AT_EDGE.format(device=DEVICE), timeout=60))
+        device = json.loads(access.ssh(self.device, _ON_DEVICE.format(app=app.name), timeout=60))
+        found = json.loads(access.ssh(CONTROL, _AT_EDGE.format(device=self.device), timeout=60))
         items = [one for one in found["items"] if _of(one, app.name)]
         pods = [one for one in items if one["kind"] == "Pod" and not one["metadata"]["name"].startswith("mover-")]
         left = list(device["left"])
@@ -256,11 +268,11 @@ class Lab:
 
     def power_cut(self) -> None:
         """The device loses its power and gets it again."""
-        command("docker", "restart", "-t", "0", f"{access.LAB.name}-{DEVICE}")
+        command("docker", "restart", "-t", "0", f"{access.LAB.name}-{self.device}")
         end = time.monotonic() + 180
         while True:
             try:
-                access.ssh(DEVICE, "docker ps -q", timeout=30)
+                access.ssh(self.device, "docker ps -q", timeout=30)
             except (access.Failed, subprocess.TimeoutExpired):
                 if time.monotonic() >= end:
                     raise

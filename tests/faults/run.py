@@ -17,8 +17,10 @@ import contextlib
 import fnmatch
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -26,7 +28,7 @@ from typing import Any
 
 from tests.demo import access
 
-from .lab import DEVICE, OTHER, App, Lab, both, problems, wait_until_alone
+from .lab import OTHER, App, Lab, both, devices, problems, published, wait_until_alone
 from .taken import Scene, small_disk, taken
 from .writer import Writer, complaints
 
@@ -102,6 +104,11 @@ class Case:
         """As ``--only`` and the table have it."""
         more = f"{'+power' if self.cut else ''}{f'+{self.taken}' if self.taken else ''}"
         return f"{self.app.name}-to-{self.to}/{'+'.join(self.faults)}{more}"
+
+    @property
+    def lone(self) -> bool:
+        """Whether no case of another device can run beside it, for it takes what all have in common."""
+        return self.taken in ("api", "registry", "node") or self.app is BRIM
 
 
 @dataclass
@@ -225,6 +232,72 @@ def _mark(row: dict[str, Any] | None) -> str:
     return "WRONG" if row["wrong"] else f"ok {row['seconds']:.0f} s"
 
 
+class Run:
+    """Cases on all devices of the lab at once, each of which is on one case at a time.
+
+    Args:
+        folder: where results are kept, and outputs.
+        inventory: of the lab.
+    """
+
+    def __init__(self, folder: Path, inventory: Path) -> None:
+        self._results = folder / "faults.json"
+        self.known: dict[str, dict[str, Any]] = json.loads(self._results.read_text()) if self._results.exists() else {}
+        names, more = [host.name for host in access.LAB.hosts if host.is_device], devices(folder)
+        self._labs = [Lab(inventory, folder / "faults", more, name) for name in names]
+        self._lock = threading.Lock()
+        self._todo: list[Case] = []
+        self._count = self._done = 0
+
+    def all(self, todo: list[Case]) -> None:
+        """Run them; those that others cannot run beside come last, on the first device."""
+        self._count, first = len(todo), self._labs[0]
+        published()
+        if todo and len(self._labs) > 1 and first.play("kraf.edge.site", "site"):
+            raise access.Failed(f"the devices cannot be enrolled:\n{first.said('site', 30)}")
+        self._todo = [case for case in todo if not case.lone]
+        with ThreadPoolExecutor(len(self._labs)) as pool:
+            list(pool.map(self._on, self._labs))
+        self._todo = [case for case in todo if case.lone]
+        self._on(first)
+
+    def _on(self, lab: Lab) -> None:
+        """Run cases on one device until none is left."""
+        deployed: set[App] = set()
+        to = "edge"
+        with contextlib.ExitStack() as stack:
+            while case := self._next(to):
+                if case.app not in deployed:
+                    if case.app is BRIM:
+                        stack.enter_context(small_disk(lab.device))
+                    lab.deploy(case.app)
+                    if case.app is BRIM:
+                        lab.ballast(case.app)
+                    deployed.add(case.app)
+                self._keep(attempt(lab, case), lab)
+                to = OTHER[case.to]
+
+    def _next(self, to: str) -> Case | None:
+        """Take the next one, to that side if there is such a one of the same app: the app is where it begins."""
+        with self._lock:
+            same = [case for case in self._todo if case.to == to and case.app is self._todo[0].app]
+            case = next(iter(same or self._todo), None)
+            if case:
+                self._todo.remove(case)
+            return case
+
+    def _keep(self, outcome: Outcome, lab: Lab) -> None:
+        with self._lock:
+            self.known[outcome.case] = asdict(outcome)
+            self._results.write_text(json.dumps(self.known, indent=1))
+            self._done += 1
+            wait = f"longest wait {outcome.longest_wait} s, between: {outcome.between}"
+            head = f"[{self._done}/{self._count}] {lab.device} {outcome.case}: {_mark(self.known[outcome.case])}"
+            say(f"{head}, {wait}, {outcome.failed or 'no request failed'}")
+            for wrong in outcome.wrong:
+                say(f"    {wrong}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -248,32 +321,12 @@ def main() -> int:
         return 0
     if not chosen:
         parser.error(f"no case is called {' or '.join(patterns)}; --list prints their names")
-    folder = access.ROOT / "build" / access.LAB.name
-    results = folder / "faults.json"
-    known: dict[str, dict[str, Any]] = json.loads(results.read_text()) if results.exists() else {}
-    lab = Lab(given.inventory.resolve(), folder / "faults")
-    todo = [case for case in chosen if given.again or case.name not in known or known[case.name]["wrong"]]
-    with contextlib.ExitStack() as stack:
-        deployed: set[App] = set()
-        for number, case in enumerate(todo, 1):
-            if case.app not in deployed:
-                if case.app is BRIM:
-                    stack.enter_context(small_disk())
-                lab.deploy(case.app)
-                if case.app is BRIM:
-                    lab.ballast(case.app)
-                deployed.add(case.app)
-            outcome = attempt(lab, case)
-            known[case.name] = asdict(outcome)
-            results.write_text(json.dumps(known, indent=1))
-            mark = _mark(known[case.name])
-            wait = f"longest wait {outcome.longest_wait} s, between: {outcome.between}"
-            say(f"[{number}/{len(todo)}] {case.name}: {mark}, {wait}, {outcome.failed or 'no request failed'}")
-            for wrong in outcome.wrong:
-                say(f"    {wrong}")
+    run = Run(access.ROOT / "build" / access.LAB.name, given.inventory.resolve())
+    run.all([case for case in chosen if given.again or case.name not in run.known or run.known[case.name]["wrong"]])
+    known = run.known
     say(table(known))
     bad = [case.name for case in chosen if known[case.name]["wrong"]]
-    say(f"{len(chosen) - len(bad)} of {len(chosen)} as they should be on {DEVICE} of lab {access.LAB.name}")
+    say(f"{len(chosen) - len(bad)} of {len(chosen)} as they should be in lab {access.LAB.name}")
     return 1 if bad else 0
 
 

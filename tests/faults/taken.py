@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from tests.demo import access
 
-from .lab import CONTROL, DEVICE, App, Lab, command
+from .lab import CONTROL, App, Lab, command
 
 KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 MANIFESTS = "/etc/kubernetes/manifests"
@@ -70,20 +70,21 @@ def _until(what: Callable[[], bool], limit: float = 180.0) -> None:
         time.sleep(1)
 
 
-def _node(app: str) -> str:
+def _node(scene: Scene) -> str:
     """The node of the app's pod, or of its volume."""
-    pods = f"{KUBECTL} -n kraf-{DEVICE} get pod app-{app}-0 --ignore-not-found -o jsonpath='{{.spec.nodeName}}'"
-    return access.ssh(CONTROL, pods).strip() or _mounts(app)[0]
+    pod = f"-n kraf-{scene.lab.device} get pod app-{scene.app.name}-0 --ignore-not-found"
+    return access.ssh(CONTROL, f"{KUBECTL} {pod} -o jsonpath='{{.spec.nodeName}}'").strip() or _mounts(scene)[0]
 
 
-def _mounts(app: str) -> tuple[str, str]:
+def _mounts(scene: Scene) -> tuple[str, str]:
     """Host and directory of the app's volume."""
+    volume = f"kraf-{scene.lab.device}-app-{scene.app.name}"
     for host in access.LAB.hosts:
         if not host.is_device:
-            found = access.ssh(host.name, f"findmnt -rno TARGET | grep -F 'kraf-{DEVICE}-app-{app}' | head -1; true")
+            found = access.ssh(host.name, f"findmnt -rno TARGET | grep -F '{volume}' | head -1; true")
             if found.strip():
                 return host.name, found.strip()
-    raise access.Failed(f"no host has the volume of {app}")
+    raise access.Failed(f"no host has the volume of {scene.app.name}")
 
 
 def _no_api(scene: Scene) -> None:
@@ -118,7 +119,7 @@ def _registry(scene: Scene) -> None:
 
 
 def _no_node(scene: Scene) -> None:
-    scene.node = _node(scene.app.name)
+    scene.node = _node(scene)
     command("docker", "stop", "-t", "0", f"{access.LAB.name}-{scene.node}")
 
 
@@ -130,12 +131,20 @@ def _node_back(scene: Scene) -> None:
 
 
 def _no_network(scene: Scene) -> None:
-    command("docker", "network", "disconnect", access.LAB.name, f"{access.LAB.name}-{DEVICE}")
+    command("docker", "network", "disconnect", access.LAB.name, f"{access.LAB.name}-{scene.lab.device}")
 
 
 def _network(scene: Scene) -> None:
-    command("docker", "network", "connect", "--ip", scene.lab.address, access.LAB.name, f"{access.LAB.name}-{DEVICE}")
-    _until(lambda: bool(access.ssh(DEVICE, "true; echo yes").strip()))
+    command(
+        "docker",
+        "network",
+        "connect",
+        "--ip",
+        scene.lab.address,
+        access.LAB.name,
+        f"{access.LAB.name}-{scene.lab.device}",
+    )
+    _until(lambda: bool(access.ssh(scene.lab.device, "true; echo yes").strip()))
 
 
 def _power(scene: Scene) -> None:
@@ -166,20 +175,20 @@ def _fill(host: str, folder: str) -> None:
 
 
 def _no_room_at_edge(scene: Scene) -> None:
-    _fill(*_mounts(scene.app.name))
+    _fill(*_mounts(scene))
 
 
 def _room_at_edge(scene: Scene) -> None:
-    host, folder = _mounts(scene.app.name)
+    host, folder = _mounts(scene)
     access.ssh(host, f"rm -f '{folder}/{FILLER}'")
 
 
 def _no_room_on_device(scene: Scene) -> None:
-    _fill(DEVICE, "/srv")
+    _fill(scene.lab.device, "/srv")
 
 
 def _room_on_device(scene: Scene) -> None:
-    access.ssh(DEVICE, f"rm -f /srv/{FILLER}")
+    access.ssh(scene.lab.device, f"rm -f /srv/{FILLER}")
 
 
 TAKINGS = {
@@ -224,10 +233,10 @@ def taken(scene: Scene, name: str) -> Iterator[Callable[[], None]]:
 
 
 @contextlib.contextmanager
-def small_disk() -> Iterator[None]:
+def small_disk(device: str) -> Iterator[None]:
     """The device's /srv is a small disk meanwhile, which can be filled without harm to the machine."""
-    access.ssh(DEVICE, "mountpoint -q /srv || mount -t tmpfs -o size=64m kraf-small /srv")
+    access.ssh(device, "mountpoint -q /srv || mount -t tmpfs -o size=64m kraf-small /srv")
     try:
         yield
     finally:
-        access.ssh(DEVICE, "umount -l /srv")
+        access.ssh(device, "umount -l /srv")
