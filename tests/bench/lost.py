@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.demo import access
 from tests.demo.progress import Progress
 from tests.faults.lab import Lab
-from tests.faults.lost import Loss
+from tests.faults.lost import Checks, Loss, container
 from tests.faults.run import ECHO, LEDGER
 
 from .rows import Row
@@ -16,13 +16,14 @@ from .rows import Row
 
 def rows(progress: Progress) -> list[Row]:
     """The figures of a lost device."""
-    loss = Loss(Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "lost"))
+    lab, checks = Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "lost"), Checks()
     result = []
     for app, target, kind in ((ECHO, 20, "without data"), (LEDGER, None, "with data")):
-        seconds = loss.there_and_back(app)
+        lab.deploy(app)
+        seconds = Loss(lab, checks, container(lab, checks, app)).there_and_back()
         progress.say(f"  {kind}: {seconds:.1f} s")
         name = f"device_lost_{kind.replace(' ', '_')}_seconds"
         result.append(Row(name, seconds, target, note="from the power cut to the first answer at the edge"))
-    if loss.wrong:
-        raise access.Failed("; ".join(loss.wrong))
+    if checks.wrong:
+        raise access.Failed("; ".join(checks.wrong))
     return result

@@ -1,4 +1,4 @@
-.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch faults-jobs faults-cron faults-udp faults-units faults-groups
+.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch faults-jobs faults-cron faults-udp faults-units faults-groups faults-volumes
 
 faults: setup ## the play killed before and after each step of a migration, on the lab that is up; FAULTS='--only ... --shard i/n'
 	@python -m tests.faults.run $(FAULTS)
@@ -13,7 +13,7 @@ faults-plays: setup ## every other playbook killed again and again on its way, f
 	@python -m tests.faults.plays $(FAULTS)
 
 faults-lost: setup ## a device is lost, the edge takes its apps over, the device comes back; on the lab that is up
-	@python -m tests.faults.lost
+	@python -m tests.faults.lost $(FAULTS)
 
 faults-mismatch: setup ## a re-flashed device, a restored etcd, a deleted namespace: shown and refused; on the lab that is up
 	@python -m tests.faults.mismatch
@@ -27,8 +27,11 @@ faults-cron: setup ## a cronjob of a device there and back, also by plays that a
 faults-udp: setup ## an app that answers datagrams moves there and back, each of them answered; on the lab that is up
 	@python -m tests.faults.datagrams
 
-faults-units: setup ## a systemd service of a device there and back, by plays that are killed, too, then the device lost; on the lab that is up
+faults-units: setup ## a systemd service of a device there and back, by plays that are killed, too, then the device lost, then the edge; on the lab that is up
 	@python -m tests.faults.units $(FAULTS)
 
 faults-groups: setup ## two containers of a device that are one app, likewise; on the lab that is up
 	@python -m tests.faults.groups $(FAULTS)
+
+faults-volumes: setup ## an app whose data are on a volume of the device, likewise; on the lab that is up
+	@python -m tests.faults.volumes $(FAULTS)

@@ -21,7 +21,7 @@ from tests.lab import images
 
 from . import moves
 from .lab import CONTROL, DEVICE, FOLDER, Lab, published
-from .lost import KUBECTL, Checks
+from .lost import KUBECTL, Checks, Subject
 
 NAME, PORT, INSIDE = "group-ledger", 18700, 8100
 CONTAINERS = (NAME, f"{NAME}-db")
@@ -87,20 +87,18 @@ def one_missing(lab: Lab, checks: Checks) -> None:
 
 def main() -> int:
     """Run it; the exit status is 1 when something was wrong."""
-    parts = moves.parts()
     lab, checks = Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "groups"), Checks()
     given: dict[str, Any] = {"device": DEVICE, "app": NAME, "port": PORT, "inside": INSIDE, "image": published()}
     given["architecture"] = images.architecture()
     given["program"] = (FOLDER.parent / "front/front.py").read_text()
     made = lab.play(str(PLAY), "make", **{f"groups_{key}": value for key, value in given.items()})
     checks.check("it runs on its device", made, 0)
-    there = functools.partial(on_side, checks)
-    if "moves" in parts:
+    if "moves" in moves.parts():
         one_missing(lab, checks)
-        moves.walk(lab, checks, NAME, (PORT,), MOVES, there)
-    if "lost" in parts:
-        moves.lost(lab, checks, NAME, PORT, f"/srv/{NAME}", started, there)
-    return checks.end(lab.logs)
+    there = functools.partial(on_side, checks)
+    kept = f"/srv/{NAME}.kraf-lost-*/log"
+    app = Subject(NAME, (PORT,), INSIDE, started, lambda: any(containers()[0].values()), there, kept)
+    return moves.run(lab, checks, app, MOVES)
 
 
 if __name__ == "__main__":

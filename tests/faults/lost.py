@@ -5,8 +5,9 @@
 The whole edge is lost, the device takes its app over, and the edge comes back.
 
 ``python3 -m tests.faults.lost [PART...]``; ``PARTS`` has their names. The lab has to be up, with its cluster. Every
-acknowledged write up to the last standby has to be at the edge, those after it beside the data on the device; the app
-must not run on both sides once the device can reach the edge.
+acknowledged write up to the last standby has to be at the edge, those after it there or kept on the device; the app
+must not run on both sides once the device can reach the edge. Units, groups and apps on volumes go through the same
+parts (``moves``).
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.demo import access
 
-from .lab import CONTROL, DEVICE, App, Lab, command, wait_until_alone
+from .lab import CONTROL, DEVICE, INSIDE, App, Lab, command
 from .run import ECHO, LEDGER, say
-from .writer import Writer
+from .writer import Writer, request
 
 KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 CONTAINER = f"{access.LAB.name}-{DEVICE}"
@@ -33,7 +35,7 @@ import time, urllib.request
 end = time.monotonic() + {limit}
 while True:
     try:
-        print(urllib.request.urlopen("http://{address}:8000/{path}", timeout=2).read().decode(), end="")
+        print(urllib.request.urlopen("http://{address}:{port}/{path}", timeout=2).read().decode(), end="")
         break
     except OSError:
         if time.monotonic() > end:
@@ -42,11 +44,13 @@ while True:
 END"""
 
 
-def at_edge(app: App, path: str, limit: float = 30.0) -> str:
+def at_edge(app: Subject, path: str, limit: float = 30.0) -> str:
     """The app's answer at the edge, asked from a node."""
     service = f"{KUBECTL} -n kraf-{DEVICE} get service app-{app.name} -o jsonpath='{{.spec.clusterIP}}'"
     address = access.ssh(CONTROL, service).strip()
-    return access.ssh(CONTROL, _ANSWER.format(address=address, path=path, limit=limit), timeout=limit + 60)
+    return access.ssh(
+        CONTROL, _ANSWER.format(address=address, port=app.inside, path=path, limit=limit), timeout=limit + 60
+    )
 
 
 def numbers(log: str) -> list[int]:
@@ -63,6 +67,23 @@ def without_power() -> Iterator[None]:
     finally:
         command("docker", "start", CONTAINER)
     up()
+
+
+@contextlib.contextmanager
+def edge_without_power() -> Iterator[None]:
+    """Neither API server nor nodes have power inside; all of them answer again afterwards."""
+    hosts = [f"{access.LAB.name}-{host.name}" for host in access.LAB.hosts if not host.is_device]
+    command("docker", "stop", "-t", "0", *hosts)
+    try:
+        yield
+    finally:
+        command("docker", "start", *hosts)
+    ready = f"{KUBECTL} wait --for=condition=Ready --timeout=20s node --all && {KUBECTL} get --raw /readyz"
+    wait(lambda: access.ssh(CONTROL, ready).strip().endswith("ok"))
+    # What kubectl asked while the API server started, it believes for ten minutes.
+    access.ssh(CONTROL, "rm -rf ~/.kube/cache")
+    # Nodes that were away count as ready for a while.
+    time.sleep(45)
 
 
 def up() -> None:
@@ -102,174 +123,230 @@ class Checks:
         return 1 if self.wrong else 0
 
 
-class Loss(Checks):
-    """The parts, on a lab that is up."""
+@dataclass(frozen=True)
+class Subject:
+    """An app that keeps the numbers which it is sent, whatever runs it on the device.
 
-    def __init__(self, lab: Lab) -> None:
-        super().__init__()
-        self.lab = lab
+    Attributes:
+        name: of the app.
+        ports: of the device, under which clients reach it.
+        inside: its first port at the edge.
+        started: when it was started last on the device; empty when it was not since the device's boot.
+        running: whether it runs there.
+        there: told the side, once the app is there and the device knows it; checks what is this app's own.
+        kept: shell pattern of files on the device that hold what the edge does not have.
+        copied: whether its data are copied; else they are on a volume of the device.
+    """
 
-    def _play(self, app: App, log: str, **variables: str) -> int:
-        return self.lab.play("kraf.edge.migrate", log, kraf_apps=[f"{DEVICE}/{app.name}"], **variables)
+    name: str
+    ports: tuple[int, ...]
+    inside: int
+    started: Callable[[], str]
+    running: Callable[[], bool]
+    there: Callable[[str], None]
+    kept: str
+    copied: bool = True
 
-    def _standby(self, app: App, log: str) -> int:
-        return self.lab.play("kraf.edge.standby", log, kraf_apps=[f"{DEVICE}/{app.name}"])
 
-    def _lost(self, app: App, log: str) -> float:
+def container(lab: Lab, checks: Checks, app: App, kept: str = "", copied: bool = True) -> Subject:
+    """An app that is one container of the device."""
+
+    def running() -> bool:
+        return lab.look(app).running
+
+    def started() -> str:
+        return access.ssh(DEVICE, f"docker inspect -f '{{{{.State.StartedAt}}}}' {app.name}", timeout=60)
+
+    def there(to: str) -> None:
+        side = lab.look(app)
+        found = (side.running, len(side.pods), side.forward)
+        right = (False, 1, "edge") if to == "edge" else (True, 0, "device")
+        checks.check(f"only the {to} runs it, and clients are led there", found, right)
+
+    kept = kept or f"/srv/{app.name}.kraf-lost-*/log"
+    return Subject(app.name, app.ports, INSIDE, started, running, there, kept, copied)
+
+
+class Loss:
+    """The parts, on a lab that is up, with an app that runs on its device.
+
+    Args:
+        checks: that take what is found.
+        app: that is lost.
+    """
+
+    def __init__(self, lab: Lab, checks: Checks, app: Subject) -> None:
+        self.lab, self.app, self.check = lab, app, checks.check
+
+    def _play(self, log: str, **variables: str) -> int:
+        return self.lab.play("kraf.edge.migrate", log, kraf_apps=[f"{DEVICE}/{self.app.name}"], **variables)
+
+    def _moved(self, what: str, to: str, log: str) -> None:
+        self.check(what, self._play(log, kraf_to=to), 0)
+
+    def _standby(self, log: str) -> int:
+        return self.lab.play("kraf.edge.standby", log, kraf_apps=[f"{DEVICE}/{self.app.name}"])
+
+    def _log(self) -> list[int]:
+        """Numbers that the app has, asked as clients do."""
+        return numbers(request(self.lab.address, self.app.ports[0], "GET", "/log"))
+
+    def _log_at_edge(self) -> list[int]:
+        return numbers(at_edge(self.app, "log"))
+
+    def _writer(self) -> Writer:
+        """A client that goes on where the app's log ends."""
+        return Writer(self.lab.address, self.app.ports, max(self._log(), default=0) + 1)
+
+    def _lost(self, log: str) -> float:
         """Let the edge take over; seconds from the begin until it answers there."""
         begin = time.monotonic()
-        rc = self._play(app, log, kraf_to="edge", kraf_device_lost="accept")
+        rc = self._play(log, kraf_to="edge", kraf_device_lost="accept")
         self.check("the edge takes over", rc, 0)
-        at_edge(app, "health")
+        at_edge(self.app, "health")
         return time.monotonic() - begin
 
-    def _begin(self, app: App, log: str) -> tuple[list[int], list[int]]:
+    def _begin(self, log: str) -> tuple[list[int], list[int]]:
         """The app on its device, the edge ready; what was acknowledged before that began, and all."""
-        self.lab.deploy(app)
-        self.check("the app is on the device", self.lab.move(app, "device", f"{log}-begin"), 0)
-        last = max(numbers(self.lab.log_of(app)), default=0)
-        with Writer(self.lab.address, app.ports, last + 1) as writer:
+        self._moved("the app is on the device", "device", f"{log}-begin")
+        with self._writer() as writer:
             writer.written(20, 60)
             before = list(writer.acknowledged)
-            self.check("the edge is made ready while the app writes", self._standby(app, f"{log}-standby"), 0)
+            self.check("the edge is made ready while the app writes", self._standby(f"{log}-standby"), 0)
             self.check("nobody saw a failure", writer.failed, {})
             writer.written(20, 60)
         say(f"      the longest answer took {writer.longest:.2f} s")
         return before, list(writer.acknowledged)
 
-    def _told(self, app: App, log: str, before: list[int], all_: list[int]) -> None:
+    def _told(self, log: str, before: list[int], all_: list[int]) -> None:
         """The device is told, and the app comes back with the edge's data; its own are kept."""
-        self.check("the next run tells the device", self.lab.move(app, "edge", f"{log}-told"), 0)
-        side = self.lab.look(app)
-        self.check("only the edge runs it", (side.running, len(side.pods), side.forward), (False, 1, "edge"))
-        words = "after the copy that the edge went on from: log"
-        self.check("it says what the device wrote", words in self.lab.output(f"{log}-told"), True)
-        there = numbers(at_edge(app, "log"))
-        self.check("the app comes back", self.lab.move(app, "device", f"{log}-back"), 0)
-        self.check("with the edge's data", numbers(self.lab.log_of(app)), there)
-        kept = access.ssh(
-            DEVICE, f"cat /srv/{app.name}.kraf-lost-*/log | sort -n -u; rm -rf /srv/{app.name}.kraf-lost-*"
-        )
-        self.check("what the device wrote is kept", set(all_) - set(numbers(kept)), set())
+        self._moved("the next run tells the device", "edge", f"{log}-told")
+        self.app.there("edge")
+        there = self._log_at_edge()
         self.check("up to the standby all is at the edge", set(before) - set(there), set())
+        only = set(all_) - set(there)
+        words = "after the copy that the edge went on from: log" if self.app.copied else "davfs2 had not sent"
+        if self.app.copied or only:
+            self.check("it says what only the device has", words in self.lab.output(f"{log}-told"), True)
+        with self._writer() as writer:
+            writer.written(20, 60)
+        there += writer.acknowledged
+        self._moved("the app comes back", "device", f"{log}-back")
+        self.app.there("device")
+        self.check("with the edge's data", self._log(), there)
+        kept = numbers(access.ssh(DEVICE, f"cat {self.app.kept} 2>/dev/null | sort -n -u"))
+        say(f"      {len(only)} numbers were on the device alone")
+        self.check("what only the device had is kept", only - set(kept), set())
+        if self.app.copied:
+            access.ssh(DEVICE, f"rm -rf {self.app.kept.rpartition('/')[0]}")
 
     def power(self) -> None:
         """The device loses its power, and gets it again."""
-        before, all_ = self._begin(LEDGER, "power")
-        rc = self._play(LEDGER, "power-early", kraf_to="edge", kraf_device_lost="accept")
+        before, all_ = self._begin("power")
+        rc = self._play("power-early", kraf_to="edge", kraf_device_lost="accept")
         refused = "it answers: its apps may run there" in self.lab.said("power-early", 30)
         self.check("a device that answers is not lost", (rc, refused), (2, True))
+        last = self.app.started()
         with without_power():
-            seconds = self._lost(LEDGER, "power-lost")
+            seconds = self._lost("power-lost")
             say(f"      it answers at the edge after {seconds:.1f} s")
-            there = numbers(at_edge(LEDGER, "log"))
-            self.check("all up to the standby is there", set(before) - set(there), set())
-            self.check("a second run changes nothing", self._again(LEDGER, "power-again"), 0)
+            self.check("all up to the standby is there", set(before) - set(self._log_at_edge()), set())
+            self.check("a second run changes nothing", self._again("power-again"), 0)
         time.sleep(5)
-        side = self.lab.look(LEDGER)
-        self.check("the app stays stopped", (side.running, side.policy), (False, "no"))
-        self._told(LEDGER, "power", before, all_)
+        self.check("the device is back, and the app was not started there", self.app.started() in ("", last), True)
+        self._told("power", before, all_)
 
     def partition(self) -> None:
         """The device loses its network only: the app goes on there, until the device can ask."""
-        before, all_ = self._begin(LEDGER, "partition")
+        before, all_ = self._begin("partition")
         command("docker", "network", "disconnect", access.LAB.name, CONTAINER)
         try:
-            self._lost(LEDGER, "partition-lost")
+            self._lost("partition-lost")
         finally:
             command("docker", "network", "connect", "--ip", self.lab.address, access.LAB.name, CONTAINER)
         up()
-        side = wait_until_alone(self.lab, LEDGER, WATCH)
-        self.check("the device stops the app by itself", (side.running, len(side.pods)), (False, 1))
-        self.check("its clients are led to the edge", side.forward, "edge")
-        self._told(LEDGER, "partition", before, all_)
+        end = time.monotonic() + WATCH
+        while self.app.running() and time.monotonic() < end:
+            time.sleep(1)
+        self.check("the device stops the app by itself", self.app.running(), False)
+        # Its clients are led to the edge.
+        self.check("its clients have the edge's data", self._log(), self._log_at_edge())
+        self._told("partition", before, all_)
 
-    def stateless(self) -> None:
-        """An app without data: only its image has to be there."""
-        say(f"      it answers at the edge after {self.there_and_back(ECHO):.1f} s")
-
-    def there_and_back(self, app: App) -> float:
+    def there_and_back(self) -> float:
         """The edge takes over from a device without power, which is told later; seconds until the app answers."""
-        log = f"lost-{app.name}"
-        self.lab.deploy(app)
-        self.check("the app is on the device", self.lab.move(app, "device", f"{log}-begin"), 0)
-        self.check("the edge is made ready", self._standby(app, f"{log}-standby"), 0)
+        log = f"lost-{self.app.name}"
+        self._moved("the app is on the device", "device", f"{log}-begin")
+        self.check("the edge is made ready", self._standby(f"{log}-standby"), 0)
         with without_power():
-            seconds = self._lost(app, log)
-        self.check("the next run tells the device", self.lab.move(app, "edge", f"{log}-told"), 0)
-        side = self.lab.look(app)
-        self.check("only the edge runs it", (side.running, len(side.pods), side.forward), (False, 1, "edge"))
-        self.check("the app comes back", self.lab.move(app, "device", f"{log}-back"), 0)
+            seconds = self._lost(log)
+        say(f"      it answers at the edge after {seconds:.1f} s")
+        self._moved("the next run tells the device", "edge", f"{log}-told")
+        self.app.there("edge")
+        self._moved("the app comes back", "device", f"{log}-back")
+        self.app.there("device")
         return seconds
 
     def abandon(self) -> None:
         """What is prepared goes away, and with it the takeover."""
-        self._begin(LEDGER, "abandon")
-        self.check("it is abandoned", self._play(LEDGER, "abandon-1", kraf_migrate="abandon"), 0)
-        self.check("a second run changes nothing", self._again(LEDGER, "abandon-2", kraf_migrate="abandon"), 0)
-        secrets = f"{KUBECTL} -n kraf-{DEVICE} get secret app-{LEDGER.name}-standby --ignore-not-found -o name"
+        self._begin("abandon")
+        self.check("it is abandoned", self._play("abandon-1", kraf_migrate="abandon"), 0)
+        self.check("a second run changes nothing", self._again("abandon-2", kraf_migrate="abandon"), 0)
+        secrets = f"{KUBECTL} -n kraf-{DEVICE} get secret app-{self.app.name}-standby --ignore-not-found -o name"
         self.check("nothing is kept", access.ssh(CONTROL, secrets).strip(), "")
         with without_power():
-            rc = self._play(LEDGER, "abandon-lost", kraf_to="edge", kraf_device_lost="accept")
+            rc = self._play("abandon-lost", kraf_to="edge", kraf_device_lost="accept")
             said = "the edge is not kept ready for it" in self.lab.said("abandon-lost", 30)
             self.check("the edge cannot take over", (rc, said), (2, True))
-        side = self.lab.look(LEDGER)
-        self.check("the app runs on its device", (side.running, len(side.pods)), (True, 0))
+        self.app.there("device")
 
     def edge(self) -> None:
         """The whole edge loses its power: API server and nodes."""
-        self.lab.deploy(LEDGER)
-        self.check("the app is at the edge", self.lab.move(LEDGER, "edge", "edge-begin"), 0)
-        before = numbers(self.lab.log_of(LEDGER))
-        with Writer(self.lab.address, LEDGER.ports, max(before, default=0) + 1) as writer:
+        self._moved("the app is at the edge", "edge", "edge-begin")
+        before = self._log()
+        with self._writer() as writer:
             writer.written(20, 60)
-        rc = self._device(LEDGER, "edge-early")
+        rc = self._device("edge-early")
         refused = "it answers at the edge" in self.lab.said("edge-early", 30)
         self.check("an edge that answers is not lost", (rc, refused), (2, True))
-        hosts = [host.name for host in access.LAB.hosts if not host.is_device]
-        command("docker", "stop", "-t", "0", *(f"{access.LAB.name}-{host}" for host in hosts))
-        try:
-            begin = time.monotonic()
-            self.check("the device takes over", self._device(LEDGER, "edge-lost"), 0)
-            self.check("with its own copy", numbers(self.lab.log_of(LEDGER)), before)
-            say(f"      it answers on the device after {time.monotonic() - begin:.1f} s")
-        finally:
-            command("docker", "start", *(f"{access.LAB.name}-{host}" for host in hosts))
-        ready = f"{KUBECTL} wait --for=condition=Ready --timeout=20s node --all && {KUBECTL} get --raw /readyz"
-        wait(lambda: access.ssh(CONTROL, ready).strip().endswith("ok"))
-        # What kubectl asked while the API server started, it believes for ten minutes.
-        access.ssh(CONTROL, "rm -rf ~/.kube/cache")
-        # Nodes that were away count as ready for a while.
-        time.sleep(45)
-        self.check("the edge is told", self.lab.move(LEDGER, "device", "edge-told"), 0)
-        side = self.lab.look(LEDGER)
-        found = (side.running, len(side.pods), side.forward, side.placement.get("owner"), side.placement.get("lost"))
-        self.check("only the device runs it", found, (True, 0, "device", "device", None))
-        trees = [
-            access.ssh(host, f"cat /var/lib/kraf/volumes/*app-{LEDGER.name}/data/lost-*/*/log 2>/dev/null; true")
-            for host in hosts
-        ]
-        kept = {number for tree in trees for number in numbers(tree)}
-        self.check("what was written at the edge is kept", set(writer.acknowledged) - kept, set())
-        self.check("it moves to the edge again", self.lab.move(LEDGER, "edge", "edge-again"), 0)
-        self.check("and back", self.lab.move(LEDGER, "device", "edge-back"), 0)
+        with edge_without_power():
+            begin, rc = time.monotonic(), self._device("edge-lost")
+            if self.app.copied:
+                self.check("the device takes over", rc, 0)
+                self.check("with its own copy", self._log(), before)
+                say(f"      it answers on the device after {time.monotonic() - begin:.1f} s")
+            else:
+                said = "in the cluster that is lost" in self.lab.said("edge-lost", 30)
+                self.check("the device cannot take over without the data", (rc, said), (2, True))
+        self._moved("the edge is told", "device", "edge-told")
+        self.app.there("device")
+        if self.app.copied:
+            hosts = [host.name for host in access.LAB.hosts if not host.is_device]
+            logs = f"cat /var/lib/kraf/volumes/*app-{self.app.name}/data/lost-*/*/log 2>/dev/null; true"
+            kept = {number for host in hosts for number in numbers(access.ssh(host, logs))}
+            self.check("what was written at the edge is kept", set(writer.acknowledged) - kept, set())
+        else:
+            self.check("with all that was written at the edge", self._log(), before + writer.acknowledged)
+        self._moved("it moves to the edge again", "edge", "edge-again")
+        self._moved("and back", "device", "edge-back")
+        self.app.there("device")
 
-    def _device(self, app: App, log: str) -> int:
-        return self._play(app, log, kraf_to="device", kraf_edge_lost="accept")
+    def _device(self, log: str) -> int:
+        return self._play(log, kraf_to="device", kraf_edge_lost="accept")
 
-    def _again(self, app: App, log: str, **variables: str) -> int:
+    def _again(self, log: str, **variables: str) -> int:
         """How much a repeated run changes."""
         variables = variables or {"kraf_to": "edge", "kraf_device_lost": "accept"}
-        rc = self._play(app, log, **variables)
+        rc = self._play(log, **variables)
         return rc or self.lab.output(log).count("\nchanged: ")
 
 
-PARTS: dict[str, Callable[[Loss], None]] = {
-    "power": Loss.power,
-    "partition": Loss.partition,
-    "stateless": Loss.stateless,
-    "abandon": Loss.abandon,
-    "edge": Loss.edge,
+PARTS: dict[str, tuple[App, Callable[[Loss], object]]] = {
+    "power": (LEDGER, Loss.power),
+    "partition": (LEDGER, Loss.partition),
+    "stateless": (ECHO, Loss.there_and_back),
+    "abandon": (LEDGER, Loss.abandon),
+    "edge": (LEDGER, Loss.edge),
 }
 
 
@@ -279,11 +356,13 @@ def main() -> int:
     unknown = sorted(set(chosen) - set(PARTS))
     if unknown:
         raise SystemExit(f"{', '.join(unknown)}: no such part; there are {', '.join(PARTS)}")
-    loss = Loss(Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "lost"))
+    lab, checks = Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "lost"), Checks()
     for part in chosen:
         say(f"== {part}")
-        PARTS[part](loss)
-    return loss.end(loss.lab.logs)
+        app, lose = PARTS[part]
+        lab.deploy(app)
+        lose(Loss(lab, checks, container(lab, checks, app)))
+    return checks.end(lab.logs)
 
 
 if __name__ == "__main__":

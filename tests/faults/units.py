@@ -19,7 +19,7 @@ from tests.lab import images
 
 from . import moves
 from .lab import CONTROL, DEVICE, FOLDER, Lab, published
-from .lost import KUBECTL, Checks
+from .lost import KUBECTL, Checks, Subject
 
 NAME, PORT = "unit-ledger", 18610
 UNIT = f"{NAME}.service"
@@ -99,7 +99,6 @@ def at_edge(checks: Checks) -> None:
 
 def main() -> int:
     """Run it; the exit status is 1 when something was wrong."""
-    parts = moves.parts()
     lab, checks = Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "units"), Checks()
     given: dict[str, Any] = {"device": DEVICE, "app": NAME, "port": str(PORT), "token": TOKEN, "text": TEXT}
     given["program"] = (FOLDER / "ledger.py").read_text()
@@ -120,11 +119,9 @@ def main() -> int:
             checks.check("it was started anew", process() not in (0, first), True)
             first = process()
 
-    if "moves" in parts:
-        moves.walk(lab, checks, NAME, (PORT, PORT + 1), MOVES, there)
-    if "lost" in parts:
-        moves.lost(lab, checks, NAME, PORT, f"/var/lib/{NAME}", started, there)
-    return checks.end(lab.logs)
+    kept = f"/var/lib/{NAME}.kraf-lost-*/log"
+    app = Subject(NAME, (PORT, PORT + 1), PORT, started, lambda: process() != 0, there, kept)
+    return moves.run(lab, checks, app, MOVES)
 
 
 if __name__ == "__main__":
