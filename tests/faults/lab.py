@@ -54,12 +54,14 @@ class Side:
     """What was found of an app.
 
     Attributes:
-        running: whether its container runs on the device.
+        container: id of its container on the device.
+        running: whether that runs.
         pods: names of its pods at the edge whose app container runs.
         device: what the device remembers; ``placement`` what the cluster says.
         left: whatever a move leaves behind.
     """
 
+    container: str
     running: bool
     policy: str
     pods: list[str]
@@ -256,6 +258,7 @@ class Lab:
             elif kind == "Lease" and one["spec"].get("holderIdentity"):
                 left.append(f"Lease held by {one['spec']['holderIdentity']}")
         return Side(
+            device["container"],
             device["running"],
             device["policy"],
             [one["metadata"]["name"] for one in pods if _runs(one)],
@@ -265,6 +268,12 @@ class Lab:
             placement,
             left,
         )
+
+    def traces(self) -> set[str]:
+        """All that a move could leave on the device and in its namespace: rules, units, files, containers, objects."""
+        found = set(access.ssh(self.device, _TRACES, timeout=60).splitlines())
+        listed = access.ssh(CONTROL, _OBJECTS.format(device=self.device), timeout=60).splitlines()
+        return found | {re.sub(r"^((?:pod|replicaset\S*)/app-[a-z]+)-[0-9a-f]+.*", r"\1-*", line) for line in listed}
 
     def power_cut(self) -> None:
         """The device loses its power and gets it again."""
@@ -333,6 +342,23 @@ _AT_EDGE = (
     "pod,sts,deploy,svc,cm,secret,lease,placements.kraf.io -o json"
 )
 
+_OBJECTS = (
+    "kubectl --kubeconfig /etc/kubernetes/admin.conf -n kraf-{device} get --ignore-not-found -o name "
+    "$(kubectl --kubeconfig /etc/kubernetes/admin.conf api-resources --namespaced --verbs=list -o name "
+    "| grep -Ev '^(events|migrations|endpoints|controllerrevisions)|[.]metrics' | paste -sd,)"
+)
+"""Not the record of moves, which grows, nor what Kubernetes makes by itself of what is listed."""
+
+_TRACES = r"""
+{ nft -s list ruleset; iptables-save; } 2>/dev/null | grep -v '^#' \
+    | sed -E 's/\[[0-9]+:[0-9]+\]//g; s/172(\.[0-9]+){3}/IP/g'
+find /etc/kraf /run/kraf /var/lib/kraf /etc/systemd/system /run/systemd/system /root/.docker /etc/docker /etc/davfs2 \
+    /srv -maxdepth 3 \( -path /srv/*/* -prune -o -path /var/lib/kraf/volumes -prune -o -print \) 2>/dev/null
+docker ps -a --format 'container {{.Names}}'
+systemctl list-units --all --plain --no-legend 'kraf*' | cut -d ' ' -f 1
+docker info --format '{{json .RegistryConfig.IndexConfigs}}'
+"""
+
 _ON_DEVICE = """python3 - <<'END'
 import glob, json, os, subprocess
 def run(*argv):
@@ -342,13 +368,14 @@ def load(path):
         return json.load(open(path))
     except FileNotFoundError:
         return {{}}
-state = run("docker", "inspect", "-f", "{{{{.State.Running}}}} {{{{.HostConfig.RestartPolicy.Name}}}}", "{app}").split()
+form = "{{{{.State.Running}}}} {{{{.HostConfig.RestartPolicy.Name}}}} {{{{.Id}}}}"
+state = (run("docker", "inspect", "-f", form, "{app}").split() + ["", "", ""])[:3]
 units = run("systemctl", "list-units", "--all", "--no-legend", "--plain", "kraf-copy-{app}.*", "kraf-deadman@{app}.*")
 left = [line.split()[0] for line in units.splitlines()]
 left += glob.glob("/etc/systemd/system/kraf-deadman@{app}.timer") + glob.glob("/run/kraf/copy-{app}.token")
 left += [path for path in glob.glob("/srv/{app}.kraf-*") if "before" not in path]
 left += glob.glob("/srv/{app}.kraf-before-*")[1:]
-print(json.dumps({{"running": state[:1] == ["true"], "policy": (state + ["", ""])[1], "left": left,
+print(json.dumps({{"running": state[0] == "true", "policy": state[1], "container": state[2], "left": left,
                   "forward": "+".join(sorted({{load(path).get("target", "") for path in
                       glob.glob("/etc/kraf/forwards/{app}.json") + glob.glob("/etc/kraf/forwards/{app}--*.json")}})),
                   "record": load("/var/lib/kraf/placements/{app}.json")}}))

@@ -19,7 +19,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
@@ -150,14 +150,18 @@ def _cases(app: App, to: str) -> Iterator[Case]:
         yield Case(app, to, ("before:prepare",), taken="space-device" if to == "device" else "space-edge")
 
 
-def attempt(lab: Lab, case: Case) -> Outcome:
-    """Run a case."""
+def attempt(lab: Lab, case: Case, traces: Mapping[str, set[str]]) -> Outcome:
+    """Run a case.
+
+    Args:
+        traces: what there is on either side after an undisturbed move.
+    """
     outcome = Outcome(case.name)
     app, log = case.app, case.name.replace("/", "_").replace(":", "-")
     if lab.owner(app) != OTHER[case.to] and lab.move(app, OTHER[case.to], f"{log}.0"):
         outcome.wrong.append(f"it cannot begin, for the app cannot be brought there:\n{lab.said(f'{log}.0')}")
         return outcome
-    begin = time.monotonic()
+    begin, container = time.monotonic(), lab.look(app).container
     # Numbers of earlier cases stay in the log, and have to.
     with Writer(lab.address, app.ports, _first(lab, app)) as writer:
         if not writer.written(3, 60):
@@ -188,7 +192,13 @@ def attempt(lab: Lab, case: Case) -> Outcome:
     outcome.seconds = round(time.monotonic() - begin, 1)
     outcome.longest_wait = round(writer.longest, 1)
     outcome.acknowledged, outcome.failed = len(writer.acknowledged), writer.failed
-    outcome.wrong += problems(lab.look(app), case.to, app)
+    side = lab.look(app)
+    outcome.wrong += problems(side, case.to, app)
+    if side.container != container:
+        outcome.wrong.append(f"the container is another one: {side.container}, not {container}")
+    left = sorted(lab.traces() - traces[case.to])
+    if left:
+        outcome.wrong.append(f"left by what was killed: {left}")
     if app.data:
         outcome.wrong += complaints(lab.log_of(app), writer.acknowledged, writer.next)
     return outcome
@@ -204,6 +214,11 @@ def _without(lab: Lab, case: Case, log: str, outcome: Outcome) -> None:
     outcome.between = f"ended with {rc}, {side.placement.get('owner', '-')}, {side.device.get('phase', '-')}"
     if both(side):
         outcome.wrong.append(f"without {case.taken} the app runs on both sides")
+    undone = side.placement.get("phase") == "Settled" and side.device.get("phase") == "idle"
+    if rc and undone and side.placement.get("owner") == OTHER[case.to]:
+        # It was called off: as before, without a further run.
+        outcome.wrong += [f"called off: {one}" for one in problems(side, OTHER[case.to], case.app)]
+        outcome.between += ", called off"
 
 
 def _first(lab: Lab, app: App) -> int:
@@ -264,6 +279,7 @@ class Run:
     def _on(self, lab: Lab) -> None:
         """Run cases on one device until none is left."""
         deployed: set[App] = set()
+        traces: dict[str, set[str]] = {}
         to = "edge"
         with contextlib.ExitStack() as stack:
             while case := self._next(to):
@@ -274,7 +290,12 @@ class Run:
                     if case.app is BRIM:
                         lab.ballast(case.app)
                     deployed.add(case.app)
-                self._keep(attempt(lab, case), lab)
+                    for side in ("edge", "device"):
+                        log = f"{lab.device}-{case.app.name}-undisturbed-{side}"
+                        if lab.move(case.app, side, log):
+                            raise access.Failed(f"undisturbed it does not move to the {side}:\n{lab.said(log)}")
+                        traces[side] = lab.traces()
+                self._keep(attempt(lab, case, traces), lab)
                 to = OTHER[case.to]
 
     def _next(self, to: str) -> Case | None:

@@ -54,6 +54,7 @@ def test_log_that_lost_or_mixed_something_is_found(log: str, why: str) -> None:
 
 
 AT_DEVICE = Side(
+    "abc",
     True,
     "unless-stopped",
     [],
