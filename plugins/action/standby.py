@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job
+from ansible_collections.kraf.edge.plugins.module_utils.placement.records import KEEP_SECONDS
 from ansible_collections.kraf.edge.plugins.module_utils.placement.standby import Abandon, Standby
 from ansible_collections.kraf.edge.plugins.module_utils.placement.walk import Walk
 from ansible_collections.kraf.edge.plugins.plugin_utils.apps import ARGUMENTS, AppsAction, Say
@@ -22,7 +23,7 @@ class ActionModule(AppsAction):
         **ARGUMENTS,
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "pause_seconds": {"type": "float", "default": 10.0},
-        "keep_seconds": {"type": "float", "default": 7 * 86400.0},
+        "keep_seconds": {"type": "float", "default": KEEP_SECONDS},
     }
 
     def walk(self, job: Job, say: Say, options: Mapping[str, Any]) -> Walk:

@@ -70,6 +70,7 @@ placements:
       epoch: 2
       lost: ""
       standby: {}
+      undone: {}
       holder: ops@controller, process 4711 (9f3a1c)
       migrations:
         - {epoch: 2, finished: "2026-11-25T10:00:00Z", held_seconds: 3.3, message: "", result: Done, to: edge}
@@ -89,6 +90,13 @@ placements:
       description:
         - What the edge is kept ready with for an app of the device, as of M(kraf.edge.standby). C(expired) tells
           whether it counts as too old. Empty when it is not kept ready.
+      type: dict
+      returned: always
+    undone:
+      description:
+        - Of a last move that was undone, C(to), C(finished), C(expires) and C(expired). What it had copied of the app's
+          data is kept, for the next move goes on with it; O(kraf.edge.standby#module:state=absent) removes it. Empty
+          otherwise.
       type: dict
       returned: always
     holder: {description: The run that last took it in hand., type: str, returned: always}

@@ -14,7 +14,8 @@ from tests.demo.progress import Progress
 
 from .rows import Row
 
-BULK = App("bulk", 8002, data=("/data",))
+BULK = App("bulk", 8002, data=("/data",), named=False)
+"""The device pushes its image, once."""
 FILES, FILE_MIB, CHANGING_MIB = 8, 256, 20
 VOLUME = "6Gi"
 """Room for two copies: the one that is used, and the one that is on its way."""
@@ -34,7 +35,8 @@ with open("/data/changing", "w+b") as stream:
 """
 FLOOR = "the one side stopped, the other started by hand, same clients; mean of before and after"
 _SENT = re.compile(r"its data ([0-9.]+) (\w+) over the line before, and ([0-9.]+) (\w+) while clients waited")
-_REQUESTS = re.compile(r"took ([0-9]+) requests")
+_PUSHED = re.compile(r"its image ([0-9.]+) (\w+) in")
+_REQUESTS = re.compile(r"took ([0-9]+) requests to the API server \(([^;)]*);")
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -61,19 +63,21 @@ def rows(progress: Progress) -> list[Row]:
         move = Move(played, clients.window(played.begin, played.end), limit)
         progress.say(f"  {move.told()}")
         first, held = sent_bytes(played.output)
-        sent[number] = first + held
+        pushed = pushed_bytes(played.output)
+        sent[number] = first + held + pushed
         name = f"large_to_{to}" if number < 2 else "large_again_to_edge"
-        note = f"{first / 2**20:.0f} MiB before, {held / 2**20:.1f} MiB while held; {played.seconds:.0f} s"
+        note = f"{first / 2**20:.0f} MiB before, {held / 2**20:.1f} MiB while held; "
+        note += f"image {pushed / 2**20:.1f} MiB; {played.seconds:.0f} s"
         result += [
             Row(f"{name}_failed", move.seen.failed, 0, note=f"of {move.seen.requests} requests"),
             Row(f"{name}_longest_wait_seconds", move.seen.longest_wait_seconds, note=note),
             Row(f"{name}_floor_seconds", limit, note=FLOOR),
             Row(f"{name}_wait_floor_ratio", move.seen.longest_wait_seconds / limit, 1.5),
-            Row(f"{name}_api_requests", requests(played.output), 60, note="without those of waiting"),
+            Row(f"{name}_api_requests", *requests(played.output)),
         ]
     return [
         *result,
-        Row("large_again_sent_ratio", sent[2] / sent[0], 0.01, note="second move of unchanged data / first"),
+        Row("large_again_sent_ratio", sent[2] / sent[0], 0.01, note="second move of unchanged data and image / first"),
     ]
 
 
@@ -92,9 +96,15 @@ def sent_bytes(output: str) -> tuple[int, int]:
     return int(float(first) * _UNITS[first_unit]), int(float(held) * _UNITS[held_unit])
 
 
-def requests(output: str) -> int:
-    """Requests that a move made to the API server."""
+def pushed_bytes(output: str) -> int:
+    """What a device sent of its image."""
+    found = _PUSHED.search(output)
+    return int(float(found.group(1)) * _UNITS[found.group(2)]) if found else 0
+
+
+def requests(output: str) -> tuple[int, int, bool, str]:
+    """Requests that a move made to the API server, of a row: the figure, its target, and the steps that made them."""
     found = _REQUESTS.search(output)
     if found is None:
         raise access.Failed("the play does not say how many requests it made")
-    return int(found.group(1))
+    return int(found.group(1)), 60, True, f"without those of waiting: {found.group(2)}"

@@ -71,7 +71,7 @@ def _there_and_back(progress: Progress, kind: str, app: App) -> list[Row]:
             Row(f"{name}_floor_seconds", seconds, note=FLOOR),
             Row(f"{name}_wait_floor_ratio", seen.longest_wait_seconds / seconds, 2),
             Row(f"{name}_longest_gap_seconds", seen.longest_client_gap_seconds, note="in which nobody had an answer"),
-            Row(f"{name}_api_requests", requests(played.output), 60, note="without those of waiting"),
+            Row(f"{name}_api_requests", *requests(played.output)),
             Row(f"{name}_kept_connection_cuts", seen.kept_connection_cuts, note="of the one that is kept open"),
         ]
     return result

@@ -150,6 +150,7 @@ class Lab:
         fault: str = "",
         killed: Callable[[str], bool] | None = None,
         asleep: Callable[[], None] | None = None,
+        check: bool = False,
         **variables: Any,
     ) -> int:
         """Run a playbook in a session of its own; its exit status, -9 when it was killed. Nothing of it is left.
@@ -160,10 +161,18 @@ class Lab:
             fault: moment of a migration at which it kills itself, or falls asleep.
             asleep: called when it has fallen asleep; then it is woken.
             killed: it is killed half a second after this is true of its output.
+            check: whether it only says what it would do.
             variables: its inputs.
         """
         inventories = [word for one in self.inventories for word in ("-i", str(one))]
-        argv = ["ansible-playbook", *inventories, playbook, "-e", json.dumps(variables)]
+        argv = [
+            "ansible-playbook",
+            *inventories,
+            playbook,
+            "-e",
+            json.dumps(variables),
+            *(["--check"] if check else []),
+        ]
         environment = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1", "KRAF_FAULT": fault}
         # Where a play starts the harness, its own settings are not meant for this one.
         environment.pop("ANSIBLE_CONFIG", None)
@@ -314,6 +323,16 @@ def both(side: Side) -> bool:
     return side.running and bool(side.pods)
 
 
+def settled(lab: Lab, app: App, limit: float = 30.0) -> Side:
+    """Look until nothing is left behind, or at the limit: a pod that was deleted ends a little later."""
+    end = time.monotonic() + limit
+    while True:
+        side = lab.look(app)
+        if not side.left or time.monotonic() >= end:
+            return side
+        time.sleep(1)
+
+
 def wait_until_alone(lab: Lab, app: App, limit: float) -> Side:
     """Look until the app runs on one side at most, or at the limit."""
     end = time.monotonic() + limit
@@ -353,7 +372,8 @@ _TRACES = r"""
 { nft -s list ruleset; iptables-save; } 2>/dev/null | grep -v '^#' \
     | sed -E 's/\[[0-9]+:[0-9]+\]//g; s/172(\.[0-9]+){3}/IP/g'
 find /etc/kraf /run/kraf /var/lib/kraf /etc/systemd/system /run/systemd/system /root/.docker /etc/docker /etc/davfs2 \
-    /srv -maxdepth 3 \( -path /srv/*/* -prune -o -path /var/lib/kraf/volumes -prune -o -print \) 2>/dev/null
+    /srv -maxdepth 3 \( -path /srv/*/* -prune -o -path /var/lib/kraf/volumes -prune -o -print \) 2>/dev/null \
+    | sed -E 's/(\.kraf-before-)[0-9]+$/\1N/'
 docker ps -a --format 'container {{.Names}}'
 systemctl list-units --all --plain --no-legend 'kraf*' | cut -d ' ' -f 1
 docker info --format '{{json .RegistryConfig.IndexConfigs}}'

@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import fnmatch
 import json
+import re
 import sys
 import threading
 import time
@@ -28,7 +29,7 @@ from typing import Any
 
 from tests.demo import access
 
-from .lab import OTHER, App, Lab, both, devices, problems, published, wait_until_alone
+from .lab import CHANGED, OTHER, App, Lab, both, devices, problems, published, settled, wait_until_alone
 from .taken import Scene, small_disk, taken
 from .writer import Writer, complaints
 
@@ -192,7 +193,7 @@ def attempt(lab: Lab, case: Case, traces: Mapping[str, set[str]]) -> Outcome:
     outcome.seconds = round(time.monotonic() - begin, 1)
     outcome.longest_wait = round(writer.longest, 1)
     outcome.acknowledged, outcome.failed = len(writer.acknowledged), writer.failed
-    side = lab.look(app)
+    side = settled(lab, app)
     outcome.wrong += problems(side, case.to, app)
     if side.container != container:
         outcome.wrong.append(f"the container is another one: {side.container}, not {container}")
@@ -202,6 +203,41 @@ def attempt(lab: Lab, case: Case, traces: Mapping[str, set[str]]) -> Outcome:
     if app.data:
         outcome.wrong += complaints(lab.log_of(app), writer.acknowledged, writer.next)
     return outcome
+
+
+def undisturbed(lab: Lab, app: App) -> dict[str, set[str]]:
+    """What there is on either side after an undisturbed move there. One that is only asked for changes nothing,
+    and neither does a second one, which says so.
+
+    Raises:
+        access.Failed: when a move is not so.
+    """
+    moved = {"kraf_apps": [f"{lab.device}/{app.name}"]}
+    for side in ("edge", "device"):
+        lab.move(app, side, f"{lab.device}-{app.name}-begin-{side}")
+    settled(lab, app)
+    traces, planned = {"device": lab.traces()}, dict[str, list[str]]()
+    for side in ("edge", "device"):
+        log = f"{lab.device}-{app.name}-undisturbed-{side}"
+        rc = lab.play("kraf.edge.migrate", f"{log}-check", check=True, **moved, kraf_to=side)
+        plan = lab.output(f"{log}-check").partition("in these steps")[2].partition('""')[0]
+        planned[side] = _PLANNED.findall(plan)
+        if rc or not planned[side] or lab.traces() - traces[OTHER[side]]:
+            raise access.Failed(f"what it would do is not said, or done:\n{lab.said(f'{log}-check', 40)}")
+        rc = lab.move(app, side, log)
+        if rc or _DONE.findall(lab.output(log)) != planned[side]:
+            raise access.Failed(f"undisturbed it does not move to the {side} as was said:\n{lab.said(log, 60)}")
+        settled(lab, app)
+        traces[side] = lab.traces()
+        rc = lab.move(app, side, f"{log}-again")
+        output = lab.output(f"{log}-again")
+        if rc or "it is there already" not in output or CHANGED.search(output) or lab.traces() != traces[side]:
+            raise access.Failed(f"a second move to the {side} is not nothing:\n{lab.said(f'{log}-again', 40)}")
+    return traces
+
+
+_PLANNED = re.compile(r'^\s+"  ([a-z]+) +', re.MULTILINE)
+_DONE = re.compile(r"^\[\S+\] ([a-z]+) +[0-9.]+ s  ", re.MULTILINE)
 
 
 def _without(lab: Lab, case: Case, log: str, outcome: Outcome) -> None:
@@ -290,11 +326,7 @@ class Run:
                     if case.app is BRIM:
                         lab.ballast(case.app)
                     deployed.add(case.app)
-                    for side in ("edge", "device"):
-                        log = f"{lab.device}-{case.app.name}-undisturbed-{side}"
-                        if lab.move(case.app, side, log):
-                            raise access.Failed(f"undisturbed it does not move to the {side}:\n{lab.said(log)}")
-                        traces[side] = lab.traces()
+                    traces = undisturbed(lab, case.app)
                 self._keep(attempt(lab, case, traces), lab)
                 to = OTHER[case.to]
 

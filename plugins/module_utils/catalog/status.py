@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -30,7 +30,7 @@ PLACEMENT_COLUMNS = (
     "last move",
     "ended",
     "clients waited",
-    "edge kept ready",
+    "prepared",
     "why",
     "held by",
 )
@@ -55,7 +55,10 @@ def lines(found: Row) -> list[str]:
     if found["unread"]:
         result += ["", f"The cluster was not read: {printable(found['unread'], 300)}"]
     else:
-        result += _part("Placements", table([_placement(row) for row in found["placements"]], PLACEMENT_COLUMNS))
+        with_data = {(app["device"], app["name"]) for app in found["apps"] if app["data"]}
+        result += _part(
+            "Placements", table([_placement(row, with_data) for row in found["placements"]], PLACEMENT_COLUMNS)
+        )
         result += _part("Volumes", table([_volume(row) for row in found["volumes"]], VOLUME_COLUMNS))
         result += _part("Exports", table([_export(row) for row in found["exports"]], EXPORT_COLUMNS))
     ends = _ends(found.get("certificates") or {}, found.get("secrets") or [])
@@ -92,7 +95,7 @@ def _apps(apps: Sequence[Row], placements: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _placement(row: Row) -> Row:
+def _placement(row: Row, with_data: Collection[tuple[str, str]]) -> Row:
     """A placement with the last of its moves. Who holds it is worth a look only while it is not settled."""
     last: Row = next(iter(row["migrations"]), {})
     held = last.get("held_seconds") or 0
@@ -102,16 +105,21 @@ def _placement(row: Row) -> Row:
         "ended": last.get("finished"),
         "clients waited": f"{held:.1f} s" if held else "",
         "phase": f"{row['phase']}, {row['lost']} is lost" if row.get("lost") else row["phase"],
-        "edge kept ready": _ready(row.get("standby") or {}),
+        "prepared": _prepared(row, (row["device"], row["app"]) in with_data),
         "why": printable(last.get("message") or "", 120),
         "held by": "" if row["phase"] == "Settled" else row["holder"],
     }
 
 
-def _ready(known: Row) -> str:
-    if not known:
-        return ""
-    return f"{known['verified']}, too old since {known['expires']}" if known.get("expired") else str(known["verified"])
+def _prepared(row: Row, data: bool) -> str:
+    """What is prepared and not used, and until when: what the edge is kept ready with, or the copy of a move that was
+    undone, with which the next one goes on."""
+    for what, since in (("standby", "verified"), ("undone", "finished")):
+        known = row.get(what) or {}
+        if known and (data or what == "standby"):
+            ends = f"{'expired' if known.get('expired') else 'until'} {known['expires']}"
+            return f"{'copy' if what == 'undone' else what} {known[since]}, {ends}"
+    return ""
 
 
 def _volume(row: Row) -> Row:

@@ -735,6 +735,11 @@ def settled(world: World) -> bool:
     )
 
 
+def at_rest(world: World) -> bool:
+    """Whether nothing is left but that its owner, the device, does not run it: somebody stopped it there."""
+    return settled(world) or (world.owner == DEVICE and settled(replace(world, running=True, restart=True)))
+
+
 def describe(steps: Sequence[Step]) -> list[dict[str, object]]:
     """The rows as plain data, for the plan of a check run."""
     return [

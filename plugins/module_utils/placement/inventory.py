@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
+from ..catalog.records import TIME
 from ..cluster.client import Cluster
 from ..cluster.kinds import MIGRATION, PLACEMENT
 from ..core import names
 from ..manifests.labels import APP, DEVICE, DEVICE_UID, OURS
-from .outcome import Outcome
-from .records import expired
+from .outcome import Outcome, parsed
+from .records import KEEP_SECONDS, UNDONE, expired
 
 
 def placements(cluster: Cluster, device: str = "", app: str = "") -> list[dict[str, Any]]:
@@ -33,6 +35,7 @@ def placements(cluster: Cluster, device: str = "", app: str = "") -> list[dict[s
 
 def _row(item: Mapping[str, Any], moves: list[dict[str, Any]]) -> dict[str, Any]:
     spec, status = item["spec"], item.get("status") or {}
+    moves = sorted(moves, key=lambda move: -move["epoch"])
     return {
         "device": spec["device"],
         "device_uid": (item["metadata"].get("labels") or {}).get(DEVICE_UID, ""),
@@ -42,9 +45,10 @@ def _row(item: Mapping[str, Any], moves: list[dict[str, Any]]) -> dict[str, Any]
         "overlap": bool(spec.get("overlap")),
         "lost": spec.get("lost") or "",
         "standby": _standby(spec, status),
+        "undone": _undone(moves),
         "phase": status.get("phase") or "Settled",
         "holder": status.get("holder") or "",
-        "migrations": sorted(moves, key=lambda move: -move["epoch"]),
+        "migrations": moves,
     }
 
 
@@ -54,6 +58,20 @@ def _standby(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, An
     if not known or known.get("epoch") != spec["epoch"]:
         return {}
     return {**known, "expired": expired(known)}
+
+
+def _undone(moves: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of a last move that was undone, what it has copied is kept for the next one, and for how long."""
+    last = next(iter(moves), {})
+    if last.get("result") != UNDONE or not last.get("finished"):
+        return {}
+    expires = (parsed(last["finished"]) + timedelta(seconds=KEEP_SECONDS)).strftime(TIME)
+    return {
+        "to": last["to"],
+        "finished": last["finished"],
+        "expires": expires,
+        "expired": expired({"expires": expires}),
+    }
 
 
 def _move(item: Mapping[str, Any]) -> dict[str, Any]:

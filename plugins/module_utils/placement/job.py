@@ -23,7 +23,7 @@ from ..manifests.workload import Disk
 from .edge import Seen
 from .image import Target
 from .outcome import Outcome
-from .records import Placement
+from .records import KEEP_SECONDS, Placement
 
 DeviceCall = Callable[..., dict[str, Any]]
 
@@ -44,7 +44,7 @@ class Limits:
     volume_bytes: int = 2 * 2**30
     storage_class: str = ""
     pause: float = 10.0
-    keep: float = 7 * 86400.0
+    keep: float = KEEP_SECONDS
     job: float = 3600.0
     kill: bool = False
 

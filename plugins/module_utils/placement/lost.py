@@ -76,9 +76,10 @@ class LostDevice(Walk):
             return self._report(changed=False)
         if job.placed.owner == DEVICE:
             self._refuse_unready()
+        plan = (*table.OPENING, *table.device_lost(job.placed.owner, job.app.overlap))
         if check_mode:
-            steps = (*table.OPENING, *table.device_lost(job.placed.owner, job.app.overlap))
-            return self._report(changed=True, plan=table.describe(steps))
+            return self._report(changed=True, plan=table.describe(plan))
+        self._announce(plan)
         with self._locked():
             return self._take_over()
 
@@ -214,6 +215,7 @@ class LostEdge(Walk):
         plan = table.edge_lost(self._reached)
         if check_mode:
             return self._report(changed=True, plan=table.describe((table.RECOVER, *plan)))
+        self._announce((table.RECOVER, *plan))
         if not self._reached:
             self._say("the API server does not answer: the device decides alone")
             job.run, job.epoch = int(record["fence"]) + 1, 0

@@ -22,6 +22,8 @@ from ..migration.world import DEVICE, EDGE
 from .outcome import Outcome
 
 MOVING, SETTLED = "Moving", "Settled"
+KEEP_SECONDS = 7 * 86400.0
+"""How long what is prepared and not used counts, unless somebody says otherwise."""
 RUNNING, DONE, UNDONE, FAILED = "Running", "Done", "Undone", "Failed"
 MESSAGE = 4000
 SLOT = "kraf.io/slot"

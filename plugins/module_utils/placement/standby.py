@@ -38,9 +38,10 @@ class Standby(Walk):
         if table.settled(state) and state.owner == EDGE:
             return self._report(changed=False)
         self.steps.describe()
+        plan = (*table.OPENING, *self._settling(state), *table.standby())
         if check_mode:
-            plan = (*table.OPENING, *self._settling(state), *table.standby())
             return self._report(changed=True, plan=table.describe(plan))
+        self._announce(plan)
         namespaces.ensure(job.cluster, job.device.name, job.device.uid, False)
         with self._locked():
             return self._keep()
@@ -85,10 +86,11 @@ class Abandon(Walk):
         state = self._recover(fresh=True)
         if job.placement is None:
             return self._report(changed=False)
+        settling = self._settling(state)
+        plan = (*table.OPENING, *settling, *table.abandon())
         if check_mode:
-            settling = self._settling(state)
-            plan = table.describe((*table.OPENING, *settling, *table.abandon()))
-            return self._report(changed=bool(job.placed.standby or settling), plan=plan)
+            return self._report(changed=bool(job.placed.standby or settling), plan=table.describe(plan))
+        self._announce(plan)
         with self._locked():
             changed = self._settle_first()
             if changed:

@@ -132,6 +132,12 @@ class Steps:
 
     # -- before anything is changed ---------------------------------------------------------------------------------
 
+    def compare(self) -> None:
+        """What is another at the edge."""
+        job = self.job
+        examine = portable_unit.examine if job.app.unit else group.examine if job.app.members else portability.examine
+        job.report = examine(job.app, job.found, job.accept)
+
     def describe(self) -> None:
         """What runs, and whether it can move.
 
@@ -145,8 +151,7 @@ class Steps:
             raise KrafError(f"device {job.device.name}", None, f"it lacks {', '.join(missing)}", fix)
         if job.app.job:
             self._job_can_move()
-        examine = portable_unit.examine if job.app.unit else group.examine if job.app.members else portability.examine
-        job.report = examine(job.app, job.found, job.accept)
+        self.compare()
         # What the edge does not give is no reason to keep the app there.
         verdicts.refuse(job.app, job.report if job.to == EDGE else portability.returning(job.found))
         if job.to == EDGE:

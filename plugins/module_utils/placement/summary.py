@@ -28,13 +28,17 @@ def lines(rows: Sequence[Row]) -> list[str]:
         if row.get("failed"):
             found += ["", f"{row['app']} was not moved: {printable(row['msg'], 2000)}"]
         if row.get("plan"):
-            found += ["", f"{row['app']} would be moved in these steps"]
-            found += [f"  {step['step']:<10} {step['does']}" for step in row["plan"]]
+            found += ["", *planned(row["plan"], f"{row['app']} would be moved in these steps")]
         different = [_different(one) for one in row.get("portability") or [] if one["verdict"] != KEPT]
         if different:
             found += ["", f"What is different for {row['app']} at the edge"]
             found += [f"  {line}" for line in table(different, REPORT_COLUMNS, REPORT_WIDTH)]
     return found
+
+
+def planned(plan: Sequence[Row], heading: str = "in these steps") -> list[str]:
+    """The steps of a plan, a line each below the heading."""
+    return [heading, *(f"  {step['step']:<10} {step['does']}" for step in plan)]
 
 
 def _standing(row: Row) -> list[str]:
@@ -83,7 +87,10 @@ def _cost(row: Row) -> str:
     """What the move sent."""
     copied = row.get("copied_bytes") or {}
     waits = int(row.get("waits") or 0)
-    asked = f"{row['requests'] - waits} requests to the API server ({waits} more while it waited)"
+    counts = ((one["step"], one.get("requests", 0) - one.get("waits", 0)) for one in row.get("steps") or [])
+    by_step = ", ".join(f"{step} {count}" for step, count in counts if count)
+    asked = f"{row['requests'] - waits} requests to the API server ({by_step}{'; ' if by_step else ''}"
+    asked += f"{waits} more while it waited)"
     text = f"{asked} and {row['device_calls']} calls to the device"
     if copied:
         first, held = (human(int(copied.get(key, 0))) for key in ("first", "held"))

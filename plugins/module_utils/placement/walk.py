@@ -18,7 +18,7 @@ from ..migration import table
 from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE, World
 from ..storage import namespaces
-from . import disks, fault, reading, verdicts
+from . import disks, fault, reading, summary, verdicts
 from .edge import Edge
 from .job import Job
 from .lease import Lease
@@ -59,12 +59,17 @@ class Walk:
         if state.owner == DEVICE and (job.look.get("container") or {}).get("absent"):
             # Of a group that is not whole nothing is started, stopped, or made at the edge.
             self.steps.describe()
-        if table.settled(state):
-            if state.owner == job.to:
-                return self._report(changed=False)
-            self.steps.describe()
+        if table.settled(state) and state.owner == job.to:
+            return self._report(changed=False)
+        if state.owner != job.to:
+            if table.at_rest(state):
+                self.steps.describe()
+            elif check_mode:
+                # Whether it can move shows once it is settled.
+                self.steps.compare()
         if check_mode:
             return self._report(changed=True, plan=table.describe(self._plan(state)))
+        self._announce(self._plan(state))
         namespaces.ensure(job.cluster, job.device.name, job.device.uid, False)
         with self._locked():
             return self._move()
@@ -73,6 +78,11 @@ class Walk:
         settling = self._settling(state)
         moving = () if state.owner == self.job.to else table.plan(self.job.to, self.job.app.overlap, self.job.app.job)
         return (*table.OPENING, *settling, *moving)
+
+    def _announce(self, steps: Sequence[Step]) -> None:
+        """Say what is done before it is."""
+        for line in summary.planned(table.describe(steps)):
+            self._say(line)
 
     def _settling(self, state: World) -> tuple[Step, ...]:
         if table.settled(state):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
@@ -15,7 +16,7 @@ import yaml
 from ansible_collections.kraf.edge.plugins.module_utils.catalog import apps
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Device
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
-from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import CONFIG_MAP, JOB, MIGRATION, POD
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import CONFIG_MAP, JOB, MIGRATION, NAMESPACE, POD
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import workload
 from ansible_collections.kraf.edge.plugins.module_utils.placement import inventory
@@ -193,11 +194,13 @@ def played(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played
     one.node.join()
 
 
-def move(played: Played, to: str, limits: Limits = LIMITS, check: bool = False) -> dict[str, Any]:
+def move(
+    played: Played, to: str, limits: Limits = LIMITS, check: bool = False, say: Callable[[str], None] = str
+) -> dict[str, Any]:
     device = Device(played.app.device, UID, architecture="amd64")
     site = Site(("192.0.2.1:443",), IMAGE, "registry.example:5000", ("amd64",))
     job = Job(played.cluster, played.app, device, to, f"test {secrets.token_hex(2)}", site, limits, played.call)
-    return Walk(job, lambda text: None).run(check)
+    return Walk(job, say).run(check)
 
 
 def migration(played: Played, epoch: int) -> dict[str, Any]:
@@ -224,6 +227,31 @@ def test_a_job_goes_there_runs_once_and_comes_back_with_its_exit_code(played: Pl
     assert played.cluster.get(JOB, "app-train", played.namespace) is None
     again = move(played, "device")
     assert (again["changed"], again["exit_code"], again["job"]["result"]) == (False, 0, "succeeded")
+
+
+def test_what_a_run_does_is_what_a_check_says_and_what_it_says_itself_before(played: Played) -> None:
+    said: list[str] = []
+    asked = move(played, "edge", check=True)
+    assert played.calls == ["look"]
+    assert played.cluster.get(NAMESPACE, played.namespace) is None
+    assert {one["property"] for one in asked["portability"]} > {"argv", "image"}
+    plan = [one["step"] for one in asked["plan"]]
+    there = move(played, "edge", say=said.append)
+    assert [one["step"] for one in there["steps"]] == plan
+    begin = said.index("in these steps")
+    assert [line.split()[0] for line in said[begin + 1 : begin + 1 + len(plan)]] == plan
+    assert [line.split()[0] for line in said if re.match(r"[a-z]+ +[0-9.]+ s  ", line)] == plan
+    assert there["portability"] == asked["portability"]
+
+
+def test_a_check_of_an_app_that_was_left_halfway_says_what_is_settled_first(played: Played) -> None:
+    move(played, "edge")
+    assert played.record is not None
+    played.record["phase"] = "moving"
+    asked = move(played, "device", check=True)
+    steps = [one["step"] for one in asked["plan"]]
+    assert steps.index("settle") < steps.index("commit")
+    assert asked["portability"]
 
 
 def test_a_job_that_runs_is_not_taken_back_and_says_how_long_it_has_run(played: Played) -> None:

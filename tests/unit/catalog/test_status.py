@@ -71,6 +71,22 @@ def test_a_placement_is_shown_with_its_last_move_and_its_holder_only_while_it_mo
     assert shown[2].endswith("ops@a, process 1")
 
 
+def test_what_is_prepared_and_not_used_is_shown_with_its_expiry() -> None:
+    standby = {"verified": "2026-11-25T10:00:00Z", "expires": "2026-12-02T10:00:00Z", "expired": False}
+    undone = {"to": "edge", "finished": "2026-11-01T10:00:00Z", "expires": "2026-11-08T10:00:00Z", "expired": True}
+    rows = [
+        {**placement("faces", "device"), "standby": standby},
+        {**placement("mail", "device"), "undone": undone},
+        {**placement("echo", "device"), "undone": undone},
+    ]
+    apps = [App("pi1", name, data=data).as_dict() for name, data in (("mail", (Data("d", "/data"),)), ("echo", ()))]
+    shown = part("Placements", lines(placements=rows, apps=apps))
+    assert "standby 2026-11-25T10:00:00Z, until 2026-12-02T10:00:00Z" in shown[1]
+    assert "copy 2026-11-01T10:00:00Z, expired 2026-11-08T10:00:00Z" in shown[2]
+    # Without data nothing was copied.
+    assert "2026-11-08" not in shown[3]
+
+
 def test_a_volume_is_shown_with_what_was_asked_where_that_differs() -> None:
     row = {"device": "pi1", "name": "x", "asked_bytes": 2**31, "real_bytes": 2**30, "storage_class": "c", "used_by": []}
     assert "1 GiB of 2 GiB" in part("Volumes", lines(volumes=[row]))[1]

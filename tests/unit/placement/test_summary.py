@@ -35,6 +35,17 @@ def test_it_says_what_the_move_sent() -> None:
     )
 
 
+def test_it_says_which_step_made_the_requests() -> None:
+    steps = [
+        {"step": "lock", "requests": 4, "waits": 0},
+        {"step": "ready", "requests": 9, "waits": 9},
+        {"step": "commit", "requests": 3, "waits": 1},
+    ]
+    moved = {**MOVED, "requests": 16, "waits": 10, "device_calls": 2, "steps": steps}
+    took = "pi1/faces took 6 requests to the API server (lock 4, commit 2; 10 more while it waited)"
+    assert took in "\n".join(summary.lines([moved]))
+
+
 def test_it_says_what_the_device_pushed() -> None:
     moved = {
         **MOVED,
