@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A device is lost, the edge takes its apps over, and the device comes back: without power, and without its network.
-The whole edge is lost, the device takes its app over, and the edge comes back.
+The whole edge is lost, the device takes its app over, and the edge comes back. All of it is without power.
 
 ``python3 -m tests.faults.lost [PART...]``; ``PARTS`` has their names. The lab has to be up, with its cluster. Every
 acknowledged write up to the last standby has to be at the edge, those after it there or kept on the device; the app
@@ -13,6 +13,7 @@ parts (``moves``).
 from __future__ import annotations
 
 import contextlib
+import http.client
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from pathlib import Path
 from tests.demo import access
 
 from .lab import CONTROL, DEVICE, INSIDE, App, Lab, command
-from .run import ECHO, LEDGER, say
+from .run import ALONE, ECHO, LEDGER, say
 from .writer import Writer, request
 
 KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
@@ -70,14 +71,18 @@ def without_power() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def edge_without_power() -> Iterator[None]:
-    """Neither API server nor nodes have power inside; all of them answer again afterwards."""
+def edge_without_power(*more: str) -> Iterator[None]:
+    """Neither API server nor nodes have power inside; all of them answer again afterwards.
+
+    Args:
+        more: containers of the lab that are without it, too.
+    """
     hosts = [f"{access.LAB.name}-{host.name}" for host in access.LAB.hosts if not host.is_device]
-    command("docker", "stop", "-t", "0", *hosts)
+    command("docker", "stop", "-t", "0", *hosts, *more)
     try:
         yield
     finally:
-        command("docker", "start", *hosts)
+        command("docker", "start", *hosts, *more)
     ready = f"{KUBECTL} wait --for=condition=Ready --timeout=20s node --all && {KUBECTL} get --raw /readyz"
     wait(lambda: access.ssh(CONTROL, ready).strip().endswith("ok"))
     # What kubectl asked while the API server started, it believes for ten minutes.
@@ -331,6 +336,43 @@ class Loss:
         self._moved("and back", "device", "edge-back")
         self.app.there("device")
 
+    def everything(self) -> None:
+        """Device and edge lose their power at once, wherever the app is; nobody runs a playbook afterwards."""
+        for to in ("edge", "device"):
+            self._moved(f"the app is at the {to}", to, f"everything-{to}")
+            with self._writer() as writer:
+                writer.written(20, 60)
+            with edge_without_power(CONTAINER):
+                pass
+            up()
+            end = time.monotonic() + ALONE
+            found = set[tuple[bool, bool]]()
+            while time.monotonic() < end and not self._answers():
+                found.add(self._sides())
+            found |= {self._sides() for _look in range(10)}
+            self.check("it never runs on both sides", (True, True) in found, False)
+            self.app.there(to)
+            there = set(self._log())
+            self.check("nothing that was acknowledged is lost", set(writer.acknowledged) - there, set())
+        self._moved("it moves as ever", "edge", "everything-again")
+        self._moved("and back", "device", "everything-back")
+        self.app.there("device")
+
+    def _answers(self) -> bool:
+        """Whether clients are answered."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return bool(request(self.lab.address, self.app.ports[0], "GET", "/health", 2))
+        return False
+
+    def _sides(self) -> tuple[bool, bool]:
+        """Whether it runs on the device, and at the edge: of what is asked later, each is told as it was found."""
+        pods = (
+            f"{KUBECTL} -n kraf-{DEVICE} get pod -l kraf.io/app={self.app.name} -o jsonpath='{{..containerStatuses}}'"
+        )
+        with contextlib.suppress(access.Failed):
+            return self.app.running(), '"running"' in access.ssh(CONTROL, pods)
+        return False, False
+
     def _device(self, log: str) -> int:
         return self._play(log, kraf_to="device", kraf_edge_lost="accept")
 
@@ -347,6 +389,7 @@ PARTS: dict[str, tuple[App, Callable[[Loss], object]]] = {
     "stateless": (ECHO, Loss.there_and_back),
     "abandon": (LEDGER, Loss.abandon),
     "edge": (LEDGER, Loss.edge),
+    "everything": (LEDGER, Loss.everything),
 }
 
 

@@ -16,7 +16,12 @@ from .lost import Checks, Loss, Subject, numbers
 from .run import say
 from .writer import Writer, complaints, request
 
-PARTS: dict[str, Callable[[Loss], None]] = {"power": Loss.power, "partition": Loss.partition, "edge": Loss.edge}
+PARTS: dict[str, Callable[[Loss], None]] = {
+    "power": Loss.power,
+    "partition": Loss.partition,
+    "edge": Loss.edge,
+    "everything": Loss.everything,
+}
 """Besides ``moves``."""
 
 
