@@ -323,6 +323,8 @@ class Loss:
             else:
                 said = "in the cluster that is lost" in self.lab.said("edge-lost", 30)
                 self.check("the device cannot take over without the data", (rc, said), (2, True))
+        if self.app.copied:
+            self.check("the edge is back, and the app did not start there", self._sides(), (True, False))
         self._moved("the edge is told", "device", "edge-told")
         self.app.there("device")
         if self.app.copied:

@@ -28,14 +28,22 @@ BARRIER = "barrier"
 """Component of what stands in the place of a slot of a cronjob."""
 TREE_ANNOTATION = "kraf.io/tree"
 
-# The first word of a marker is the epoch that it opens the gate for, the second the run that wrote it.
+# The first word of a marker is the epoch that it opens the gate for, the second the run that wrote it. A pod that finds
+# its gate open at once is none that a move waits for: it starts again, perhaps after the whole edge was away and the
+# device has taken the app over (edge_lost). Then the app answers at its own port, which leads here otherwise.
 WAIT = f"""\
-epoch=$1
+epoch=$1 device=$2 asks=$2
 trap 'exit 143' TERM
 while :; do
   for marker in {VOLUME_ROOT}/.kraf/epoch {GATE_ROOT}/epoch {FENCE_ROOT}/epoch; do
-    if [ -r "$marker" ] && read -r found run <"$marker" && [ "$found" = "$epoch" ]; then break 2; fi
+    if [ -r "$marker" ] && read -r found run <"$marker" && [ "$found" = "$epoch" ]; then
+      if [ -z "$asks" ] || ! curl -gs --noproxy '*' -m 2 -o /dev/null "$device"; then break 2; fi
+      echo "it answers at $device: it runs on its device, and does not start here" >&2
+      sleep 5
+      continue 2
+    fi
   done
+  asks=
   sleep 0.05
 done
 """
@@ -43,7 +51,7 @@ done
 # The same for a job, which has a number of runs and not one more, whoever makes further pods of it: they are counted on
 # the volume (word: epoch and runs), and kept, so that what the count says is so after a power cut.
 COUNT = f"""\
-most=$2 count={VOLUME_ROOT}/.kraf/runs
+most=$3 count={VOLUME_ROOT}/.kraf/runs
 {WAIT}[ -d {VOLUME_ROOT}/.kraf ] || exit 0
 set -eu
 runs=0
@@ -157,6 +165,7 @@ class Workload:
         companions: of a group, its further containers.
         names: of a group, by which its containers call each other: all of them are in one pod, at 127.0.0.1.
         member: of a part of a group (``parts``), whose it is; empty is the app's own.
+        device_url: where clients of the device ask whether the app works; empty for one that has no such place.
     """
 
     app: App
@@ -173,6 +182,7 @@ class Workload:
     companions: tuple[Companion, ...] = ()
     names: tuple[str, ...] = ()
     member: str = ""
+    device_url: str = ""
 
     @property
     def name(self) -> str:
@@ -197,6 +207,16 @@ def parts(workload: Workload) -> list[Workload]:
     for app, one in zip(others, workload.companions):
         found.append(replace(found[0], app=app, process=one.process, image=one.image, member=one.member))
     return found
+
+
+def device_url(app: App, address: str) -> str:
+    """Where clients of a device, at an address, ask whether an app works; empty where there is no such place."""
+    port = next(
+        (one.device_port for one in app.ports if app.probe and (one.port, one.protocol) == (app.probe.port, "TCP")), 0
+    )
+    if not app.probe or not port or not address or app.overlap:
+        return ""
+    return f"http://{f'[{address}]' if ':' in address else address}:{port}{app.probe.path}"
 
 
 def selector(app: App, component: str = "app") -> dict[str, str]:
@@ -512,12 +532,12 @@ def _gate(workload: Workload) -> dict[str, Any]:
         mounts = [{"name": "data", "mountPath": VOLUME_ROOT, **({} if workload.app.job else {"readOnly": True})}]
     else:
         mounts = [{"name": "gate", "mountPath": GATE_ROOT}, {"name": "fence", "mountPath": FENCE_ROOT}]
-    command = ["sh", "-c", WAIT, GATE, str(workload.epoch)]
+    command = ["sh", "-c", WAIT, GATE, str(workload.epoch), workload.device_url]
     security: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     if workload.app.job:
         # What it counts lies beside the marker, where the mover's root alone writes.
         security.update(runAsUser=0, runAsGroup=0)
-        command = ["sh", "-c", COUNT, GATE, str(workload.epoch), str(workload.app.retries + 1)]
+        command = ["sh", "-c", COUNT, GATE, str(workload.epoch), "", str(workload.app.retries + 1)]
     return {
         "name": GATE,
         "image": workload.gate_image,

@@ -19,7 +19,7 @@ from ..core.errors import KrafError
 from ..manifests import standby
 from ..manifests.mover import Mover
 from ..manifests.volume import Volume
-from ..manifests.workload import Workload, nodes
+from ..manifests.workload import Workload, device_url, nodes
 from ..migration import table
 from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE
@@ -411,6 +411,7 @@ class Steps:
             disks=job.disks,
             companions=group.companions(job.app, job.found, references) if job.app.members else (),
             names=group.names(job.app, job.found) if job.app.members else (),
+            device_url=device_url(job.app, job.device.address),
         )
 
     def _choice(self) -> image.Choice:

@@ -266,7 +266,7 @@ def gate(folder: Path, epoch: int, most: int) -> int:
     script = COUNT.replace(VOLUME_ROOT, str(folder))
     # As in its pod: root without a capability.
     bare = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
-    done = subprocess.run([*bare, "sh", "-c", script, "gate", str(epoch), str(most)], timeout=20, check=False)
+    done = subprocess.run([*bare, "sh", "-c", script, "gate", str(epoch), "", str(most)], timeout=20, check=False)
     return done.returncode
 
 
@@ -283,5 +283,5 @@ def test_the_gate_of_a_job_stays_shut_for_another_epoch(tmp_path: Path) -> None:
     (tmp_path / ".kraf/epoch").write_text("5 9\n")
     script = COUNT.replace(VOLUME_ROOT, str(tmp_path))
     with pytest.raises(subprocess.TimeoutExpired):
-        subprocess.run(["sh", "-c", script, "gate", "4", "2"], timeout=1, check=False)
+        subprocess.run(["sh", "-c", script, "gate", "4", "", "2"], timeout=1, check=False)
     assert not (tmp_path / ".kraf/runs").exists()

@@ -148,7 +148,7 @@ def test_app_with_data_is_one_pod_that_waits_for_its_marker(server: Cluster) -> 
     assert objects[2]["spec"]["replicas"] == 1
     assert objects[2]["spec"]["updateStrategy"] == {"type": "OnDelete"}
     assert [one["name"] for one in spec["initContainers"]] == ["gate"]
-    assert spec["initContainers"][0]["command"][-1] == "3"
+    assert spec["initContainers"][0]["command"][4] == "3"
     assert spec["terminationGracePeriodSeconds"] == 25
     mounts = [(one["mountPath"], one["subPath"]) for one in container(objects[2])["volumeMounts"]]
     assert mounts == [("/srv/notes", "3/store"), ("/etc/notes", "3/etc")]
