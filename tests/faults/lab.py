@@ -29,12 +29,15 @@ DEVICE, CONTROL = "pi1", "control1"
 INSIDE = 8000
 OTHER = {"edge": "device", "device": "edge"}
 LIMIT = 900.0
+FRESH = "24M"
+"""So much of new data, and of a new image, that it takes some seconds to send them."""
 
 
 @dataclass(frozen=True)
 class App:
     """An app under test: its name, its port on the device, its data directories, whether it may overlap, whether the
-    catalog names its image (else the device has to push it), and a second port."""
+    catalog names its image (else the device has to push it), a second port, and whether it has a new image and new data
+    before each case."""
 
     name: str
     port: int
@@ -42,6 +45,7 @@ class App:
     overlap: bool = False
     named: bool = True
     second: int = 0
+    fresh: bool = False
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -218,9 +222,9 @@ class Lab:
         """Last lines of a playbook's output."""
         return "\n".join(self.output(log).strip().splitlines()[-lines:])
 
-    def deploy(self, app: App) -> None:
-        """Run the app on its device, register it, put its forward in front of it."""
-        image, log = published(), f"deploy-{self.device}-{app.name}"
+    def deploy(self, app: App, image: str = "") -> None:
+        """Run the app on its device, of an image of the device if one is named, register it, put its forward in front."""
+        image, log = image or published(), f"deploy-{self.device}-{app.name}"
         rc = self.play(
             str(PLAY),
             log,
@@ -237,6 +241,21 @@ class Lab:
         )
         if rc:
             raise access.Failed(f"the app {app.name} cannot be deployed:\n{self.said(log, 30)}")
+
+    def freshen(self, app: App, side: str) -> None:
+        """New data of the app where it is, and on the device a new image for it as well."""
+        if side == "edge":
+            pod = f"kubectl --kubeconfig /etc/kubernetes/admin.conf -n kraf-{self.device} exec app-{app.name}-0 --"
+            access.ssh(CONTROL, f"{pod} sh -c 'head -c {FRESH} /dev/urandom >/data/blob'", timeout=120)
+            return
+        tag = f"kraf-{app.name}:fresh"
+        access.ssh(self.device, _FRESH.format(app=app.name, base=published(), tag=tag, size=FRESH), timeout=300)
+        self.deploy(app, tag)
+
+    def last_said(self, app: App, log: str) -> str:
+        """What a play said of an app last."""
+        lines = re.findall(rf"^\[{self.device}/{app.name}\] (.*)$", self.output(log), re.MULTILINE)
+        return lines[-1] if lines else "nothing yet"
 
     def ballast(self, app: App) -> None:
         """Data that do not fit into what a full disk has left."""
@@ -360,6 +379,15 @@ _AT_EDGE = (
     "kubectl --kubeconfig /etc/kubernetes/admin.conf -n kraf-{device} get "
     "pod,sts,deploy,svc,cm,secret,lease,placements.kraf.io -o json"
 )
+
+_FRESH = """
+set -e
+docker rm -f {app} >/dev/null
+head -c {size} /dev/urandom >/srv/{app}/blob
+mkdir -p /root/{app} && cd /root/{app}
+head -c {size} /dev/urandom >blob
+printf 'FROM {base}\nCOPY blob /blob\n' | docker build -q -t {tag} -f - .
+"""
 
 _OBJECTS = (
     "kubectl --kubeconfig /etc/kubernetes/admin.conf -n kraf-{device} get --ignore-not-found -o name "

@@ -37,6 +37,8 @@ LEDGER = App("ledger", 8020, data=("/data",), second=8120)
 ECHO = App("echo", 8021, overlap=True)
 BRIM = App("brim", 8022, data=("/data",), named=False)
 """Its data are on a small disk, which can be filled; the device pushes its image."""
+BULKY = App("bulky", 8023, data=("/data",), named=False, fresh=True)
+"""Before each case there is something new to send: an image, and data."""
 STEPS: dict[tuple[str, str], tuple[str, ...]] = {
     ("ledger", "edge"): (
         *("describe", "prepare", "hold", "stop", "copy", "compare", "commit", "start", "ready", "release", "confirm"),
@@ -76,6 +78,11 @@ TAKEN: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 """When something is taken away while the play sleeps; "sleeper" and "rival" are another operator's run."""
+AMIDST: dict[str, dict[str, tuple[float, ...]]] = {
+    "edge": {"": (5, 20), "registry": (5,), "network": (5, 20)},
+    "device": {"": (6,), "network": (6,)},
+}
+"""Seconds into the step prepare, while an image or data are sent, when a play is killed or something is taken away."""
 SHORT = {
     ("ledger", "edge"): ("after:prepare", "after:stop", "before:commit", "after:commit"),
     ("ledger", "device"): ("after:stop", "after:compare", "after:commit", "before:release"),
@@ -91,7 +98,8 @@ ALONE = 400.0
 class Case:
     """One case: the app, the side it is to go to, and the moments at which one play after the other is killed; whether
     the power is cut then, and whether the device has to help itself before anybody comes back. Where something is
-    taken, the play is not killed: it sleeps at the moment, and goes on without it."""
+    taken, the play is not killed: it sleeps at the moment, and goes on without it. ``seconds`` is how far into a step
+    "within" is; zero is at its begin."""
 
     app: App
     to: str
@@ -99,12 +107,18 @@ class Case:
     cut: bool = False
     alone: bool = False
     taken: str = ""
+    seconds: float = 0.0
 
     @property
     def name(self) -> str:
         """As ``--only`` and the table have it."""
-        more = f"{'+power' if self.cut else ''}{f'+{self.taken}' if self.taken else ''}"
+        more = f"{f'@{self.seconds:g}s' if self.seconds else ''}{'+power' if self.cut else ''}"
+        more += f"+{self.taken}" if self.taken else ""
         return f"{self.app.name}-to-{self.to}/{'+'.join(self.faults)}{more}"
+
+    def strikes(self, fault: str) -> str:
+        """One of its faults, as the play is told of it."""
+        return ":".join((fault, "STOP" if self.taken else "KILL", *([f"{self.seconds:g}"] if self.seconds else [])))
 
     @property
     def lone(self) -> bool:
@@ -128,7 +142,7 @@ class Outcome:
 def cases() -> list[Case]:
     """All of them, the directions alternating, so that each begins where the one before has ended."""
     found: list[Case] = []
-    for app in (LEDGER, ECHO, BRIM):
+    for app in (LEDGER, ECHO, BULKY, BRIM):
         ways = [list(_cases(app, to)) for to in ("edge", "device")]
         found += [case for pair in zip_longest(*ways) for case in pair if case]
     return found
@@ -147,6 +161,10 @@ def _cases(app: App, to: str) -> Iterator[Case]:
         for taken, moments in TAKEN[to].items():
             for moment in moments:
                 yield Case(app, to, (moment,), taken=taken)
+    if app is BULKY:
+        for taken, moments in AMIDST[to].items():
+            for seconds in moments:
+                yield Case(app, to, ("within:prepare",), taken=taken, seconds=seconds)
     if app is BRIM:
         yield Case(app, to, ("before:prepare",), taken="space-device" if to == "device" else "space-edge")
 
@@ -162,6 +180,8 @@ def attempt(lab: Lab, case: Case, traces: Mapping[str, set[str]]) -> Outcome:
     if lab.owner(app) != OTHER[case.to] and lab.move(app, OTHER[case.to], f"{log}.0"):
         outcome.wrong.append(f"it cannot begin, for the app cannot be brought there:\n{lab.said(f'{log}.0')}")
         return outcome
+    if app.fresh:
+        lab.freshen(app, OTHER[case.to])
     begin, container = time.monotonic(), lab.look(app).container
     # Numbers of earlier cases stay in the log, and have to.
     with Writer(lab.address, app.ports, _first(lab, app)) as writer:
@@ -171,7 +191,7 @@ def attempt(lab: Lab, case: Case, traces: Mapping[str, set[str]]) -> Outcome:
         if case.taken:
             _without(lab, case, log, outcome)
         for number, fault in enumerate(() if case.taken else case.faults):
-            rc = lab.move(app, case.to, f"{log}.{number + 1}", fault)
+            rc = lab.move(app, case.to, f"{log}.{number + 1}", case.strikes(fault))
             if rc != -9:
                 outcome.wrong.append(
                     f"{fault} killed nothing, the play ended with {rc}:\n{lab.said(f'{log}.{number + 1}')}"
@@ -180,6 +200,8 @@ def attempt(lab: Lab, case: Case, traces: Mapping[str, set[str]]) -> Outcome:
                 lab.power_cut()
             between = wait_until_alone(lab, app, 0 if case.cut else 5)
             outcome.between = f"{between.placement.get('owner', '-')}, {between.device.get('phase', '-')}"
+            if case.seconds:
+                outcome.between += f" ({lab.last_said(app, f'{log}.{number + 1}')})"
             if both(between) and not app.overlap:
                 outcome.wrong.append(f"after {fault} the app runs on both sides")
         if case.alone and not writer.written(3, ALONE):
@@ -244,10 +266,12 @@ def _without(lab: Lab, case: Case, log: str, outcome: Outcome) -> None:
     """A run that loses something on its way."""
     scene = Scene(lab, case.app, case.to, log)
     with taken(scene, case.taken) as take:
-        rc = lab.move(case.app, case.to, f"{log}.1", f"{case.faults[0]}:STOP", take)
+        rc = lab.move(case.app, case.to, f"{log}.1", case.strikes(case.faults[0]), take)
     outcome.wrong += scene.wrong
     side = wait_until_alone(lab, case.app, 5)
     outcome.between = f"ended with {rc}, {side.placement.get('owner', '-')}, {side.device.get('phase', '-')}"
+    if case.seconds:
+        outcome.between += f" ({lab.last_said(case.app, f'{log}.1')})"
     if both(side):
         outcome.wrong.append(f"without {case.taken} the app runs on both sides")
     undone = side.placement.get("phase") == "Settled" and side.device.get("phase") == "idle"

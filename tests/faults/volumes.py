@@ -19,7 +19,7 @@ from . import moves
 from .lab import DEVICE, App, Lab
 from .lost import Checks, container
 
-APP = App("disk-ledger", 8023, data=("/data",))
+APP = App("disk-ledger", 8024, data=("/data",))
 MOVES = (
     ("edge", ""),
     ("device", ""),
