@@ -223,7 +223,7 @@ class Lab:
         return "\n".join(self.output(log).strip().splitlines()[-lines:])
 
     def deploy(self, app: App, image: str = "") -> None:
-        """Run the app on its device, of an image that is there if one is named, register it, put its forward in front."""
+        """Run the app on its device, of an image that is there if one is named; register it, with its forward."""
         image, log = image or published(), f"deploy-{self.device}-{app.name}"
         rc = self.play(
             str(PLAY),
