@@ -5,18 +5,20 @@
 namespace.
 
 Each is shown with what both sides say, and refused before anything is changed, in both directions and by the playbook
-``standby``. The lab has to be up, with its cluster.
+``standby``. etcd is restored from a snapshot as the operator's guide has it, to before a move, and back. The lab has to
+be up, with its cluster.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 
 from tests.demo import access
 
 from .lab import CONTROL, DEVICE, Lab
-from .lost import KUBECTL, Checks, numbers
+from .lost import KUBECTL, Checks, numbers, wait
 from .run import LEDGER
 
 NAME = LEDGER.name
@@ -24,6 +26,29 @@ NAMESPACE = f"kraf-{DEVICE}"
 RECORD = f"/var/lib/kraf/placements/{NAME}.json"
 PLACEMENT = f"{KUBECTL} -n {NAMESPACE}"
 ABOUT = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields")
+
+
+_ETCDCTL = (
+    "etcdctl --endpoints https://127.0.0.1:2379 --cacert /etc/kubernetes/pki/etcd/ca.crt "
+    "--cert /etc/kubernetes/pki/etcd/server.crt --key /etc/kubernetes/pki/etcd/server.key"
+)
+_SAVE = f"{KUBECTL} -n kube-system exec etcd-{CONTROL} -- {_ETCDCTL} snapshot save /var/lib/etcd/{{name}}.db"
+_RESTORE = """
+set -eu
+image=$(docker inspect -f '{{{{.Config.Image}}}}' $(docker ps -q -f label=io.kubernetes.container.name=etcd))
+peer=$(sed -n 's/.*--initial-advertise-peer-urls=//p' /etc/kubernetes/manifests/etcd.yaml)
+mkdir -p /root/manifests
+mv /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-*.yaml /root/manifests
+while [ -n "$(docker ps -q -f label=tier=control-plane -f label=io.kubernetes.docker.type=container)" ] ||
+    [ -n "$(docker ps -q -f label=io.kubernetes.container.name=etcd)" ]; do sleep 1; done
+cp /var/lib/etcd/*.db /root/manifests
+docker run --rm -v /var/lib:/var/lib -v /root/manifests:/from "$image" etcdctl snapshot restore /from/{name}.db \
+    --name {host} --initial-cluster "{host}=$peer" --initial-advertise-peer-urls "$peer" --data-dir /var/lib/etcd-restored
+rm -rf /var/lib/etcd && mv /var/lib/etcd-restored /var/lib/etcd
+cp /root/manifests/*.db /var/lib/etcd
+mv /root/manifests/*.yaml /etc/kubernetes/manifests
+systemctl restart kubelet
+"""
 
 
 class Stories(Checks):
@@ -60,8 +85,43 @@ class Stories(Checks):
         access.ssh(CONTROL, f"{PLACEMENT} delete placements.kraf.io {NAME} --ignore-not-found")
         access.ssh(CONTROL, f"{PLACEMENT} create -f -", stdin=json.dumps(placement).encode())
 
+    def save(self, name: str) -> None:
+        """A snapshot of etcd."""
+        access.ssh(CONTROL, _SAVE.format(name=name))
+
+    def restore(self, name: str) -> None:
+        """etcd as it was then. What others have seen since is newer than what it says: they begin anew."""
+        access.ssh(CONTROL, _RESTORE.format(name=name, host=CONTROL))
+        wait(lambda: access.ssh(CONTROL, f"{KUBECTL} get --raw /readyz").strip() == "ok")
+        for host in access.LAB.hosts:
+            if not host.is_device:
+                access.ssh(host.name, "systemctl restart kubelet")
+        ready = f"{KUBECTL} wait --for=condition=Ready --timeout=60s node --all && echo yes"
+        wait(lambda: access.ssh(CONTROL, ready, timeout=90).strip().endswith("yes"))
+        # Nodes and pods are as the snapshot has them until each kubelet has told.
+        time.sleep(60)
+
+    def etcd(self) -> None:
+        """etcd is restored to before the app was moved, and then to after it."""
+        self.lab.deploy(LEDGER)
+        self.check("the app is on the device", self.lab.move(LEDGER, "device", "etcd-begin"), 0)
+        before = self.lab.look(LEDGER).placement
+        self.save("before")
+        self.check("it moves to the edge", self.lab.move(LEDGER, "edge", "etcd-move"), 0)
+        log = numbers(self.lab.log_of(LEDGER))
+        self.save("after")
+        self.restore("before")
+        self.check("the cluster does not know of the move", self.lab.look(LEDGER).placement, before)
+        told = f"the device says owner edge, epoch {before['epoch'] + 1}, idle"
+        self.refused("etcd of before", f"the Placement says owner device, epoch {before['epoch']}", told)
+        self.restore("after")
+        wait(lambda: numbers(self.lab.log_of(LEDGER)) == log)
+        self.check("with the etcd of after it moves back", self.lab.move(LEDGER, "device", "etcd-back"), 0)
+        self.check("its data are what they were", numbers(self.lab.log_of(LEDGER)), log)
+
     def run(self) -> None:
         """All of them, one after the other."""
+        self.etcd()
         self.lab.deploy(LEDGER)
         self.check("the app is at the edge", self.lab.move(LEDGER, "edge", "begin"), 0)
         good = self.placement()
