@@ -39,11 +39,13 @@ image=$(docker inspect -f '{{{{.Config.Image}}}}' $(docker ps -q -f label=io.kub
 peer=$(sed -n 's/.*--initial-advertise-peer-urls=//p' /etc/kubernetes/manifests/etcd.yaml)
 mkdir -p /root/manifests
 mv /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/manifests/kube-*.yaml /root/manifests
-while [ -n "$(docker ps -q -f label=tier=control-plane -f label=io.kubernetes.docker.type=container)" ] ||
-    [ -n "$(docker ps -q -f label=io.kubernetes.container.name=etcd)" ]; do sleep 1; done
+for name in etcd kube-apiserver kube-controller-manager kube-scheduler; do
+    while [ -n "$(docker ps -q -f label=io.kubernetes.container.name=$name)" ]; do sleep 1; done
+done
 cp /var/lib/etcd/*.db /root/manifests
 docker run --rm -v /var/lib:/var/lib -v /root/manifests:/from "$image" etcdctl snapshot restore /from/{name}.db \
-    --name {host} --initial-cluster "{host}=$peer" --initial-advertise-peer-urls "$peer" --data-dir /var/lib/etcd-restored
+    --name {host} --initial-cluster "{host}=$peer" --initial-advertise-peer-urls "$peer" \\
+    --data-dir /var/lib/etcd-restored
 rm -rf /var/lib/etcd && mv /var/lib/etcd-restored /var/lib/etcd
 cp /root/manifests/*.db /var/lib/etcd
 mv /root/manifests/*.yaml /etc/kubernetes/manifests
