@@ -44,7 +44,7 @@ for name in etcd kube-apiserver kube-controller-manager kube-scheduler; do
 done
 cp /var/lib/etcd/*.db /root/manifests
 docker run --rm -v /var/lib:/var/lib -v /root/manifests:/from "$image" etcdctl snapshot restore /from/{name}.db \
-    --name {host} --initial-cluster "{host}=$peer" --initial-advertise-peer-urls "$peer" \\
+    --name {host} --initial-cluster "{host}=$peer" --initial-advertise-peer-urls "$peer" \
     --data-dir /var/lib/etcd-restored
 rm -rf /var/lib/etcd && mv /var/lib/etcd-restored /var/lib/etcd
 cp /root/manifests/*.db /var/lib/etcd
