@@ -26,7 +26,7 @@ from ..migration.world import DEVICE, EDGE
 from ..on_device.manifest import SMALL
 from ..storage import volumes
 from ..storage.state import State, real, requested
-from . import disks, edge_image, group, image, portability, portable_unit, verdicts
+from . import disks, edge_image, image, kinds, portability, verdicts
 from . import mover as movers
 from .edge import Edge
 from .job import Background, Job
@@ -68,6 +68,7 @@ class Steps:
 
     def __init__(self, job: Job, records: Records, edge: Edge) -> None:
         self.job, self.records, self.edge = job, records, edge
+        self._kind = kinds.of(job.app)
         self.mover: MoverPod | None = None
         self._chosen: tuple[str, image.Choice] | None = None
         self._choices: list[image.Choice] = []
@@ -135,8 +136,7 @@ class Steps:
     def compare(self) -> None:
         """What is another at the edge."""
         job = self.job
-        examine = portable_unit.examine if job.app.unit else group.examine if job.app.members else portability.examine
-        job.report = examine(job.app, job.found, job.accept)
+        job.report = self._kind.examine(job.app, job.found, job.accept)
 
     def describe(self) -> None:
         """What runs, and whether it can move.
@@ -385,23 +385,16 @@ class Steps:
         job = self.job
         choice = self._choice()
         if not job.image:
-            if job.app.members:
-                self._images = group.bring(job, self._choices)
-            else:
-                self._images = [choice.reference or edge_image.push(job, choice)]
+            self._images = self._kind.bring(job, self._choices)
             job.image = self._images[0]
         return self._workload(choice, self._images, epoch, tree)
 
     def _workload(self, choice: image.Choice, references: Sequence[str], epoch: int, tree: int) -> Workload:
         job = self.job
-        if job.app.members:
-            process = group.process(job.app, job.found)
-        else:
-            process = portable_unit.process(job.app, job.found) if job.app.unit else portability.process(job.found)
         return Workload(
             job.app,
             job.device.uid,
-            process,
+            self._kind.process(job.app, job.found),
             references[0],
             job.site.image,
             choice.architectures,
@@ -409,8 +402,8 @@ class Steps:
             tree,
             emulated=choice.emulated,
             disks=job.disks,
-            companions=group.companions(job.app, job.found, references) if job.app.members else (),
-            names=group.names(job.app, job.found) if job.app.members else (),
+            companions=self._kind.companions(job.app, job.found, references),
+            names=self._kind.names(job.app, job.found),
             device_url=device_url(job.app, job.device.address),
         )
 
@@ -423,7 +416,7 @@ class Steps:
             node = ""
             if job.app.data and edge_image.differ(job.site.target):
                 node = self._volume()[2].volumes[0].node
-            self._choices = group.choose(job, node) if job.app.members else [edge_image.choose(job, node)]
+            self._choices = self._kind.choose(job, node)
             self._chosen = runs, self._choices[0]
         return self._chosen[1]
 
