@@ -493,6 +493,7 @@ def test_mig_17_a_member_of_a_stack_is_told_which_names_do_not_resolve(create: C
         rows = {one["property"]: one for one in definition.adopt(found, "pi1").report}
         assert rows[f"network {network}"]["verdict"] == rows["compose project"]["verdict"] == LOST
         assert "not by db" in rows[f"network {network}"]["why"]
+        assert "as members of the app they are" in rows[f"network {network}"]["why"]
         assert "/srv/stack/compose.yml" in rows["compose project"]["why"]
         assert rows["labels"]["why"].endswith("other")
     finally:
