@@ -110,8 +110,8 @@ def _network(found: Mapping[str, Any]) -> list[Row]:
             continue
         aliases = (found.get("aliases") or {}).get(one)
         also = f", and it not by {' '.join(aliases)}" if aliases else ""
-        why = f"other containers of the device are not found by name at the edge{also}, but as members of the app they are"
-        listed.append(row(f"network {one}", LOST, why))
+        why = f"other containers of the device are not found by name at the edge{also}"
+        listed.append(row(f"network {one}", LOST, f"{why}, but as members of the app they are"))
     return listed
 
 
