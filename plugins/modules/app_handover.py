@@ -159,6 +159,15 @@ options:
     description: Whether the app is a job, which no step starts on the device.
     type: bool
     default: false
+  outcome:
+    description:
+      - How a job, or the last run of a cronjob, has ended at the edge, as the text of a JSON object; empty for nothing.
+        Its C(log) becomes the file C(log), the rest C(result.json), in C(/var/lib/kraf/jobs) in a folder named after
+        O(app), which only root reads. Both take the place of those of an earlier run at once.
+      - For O(step=move_to_device) and O(step=settle). They are there before the device counts as the owner.
+      - One text, and not a dictionary, so that what is not to be shown is this text, and no word of a log elsewhere.
+    type: str
+    default: ""
   secrets:
     description: Whether O(step=look) returns values of the environment and bound files, too. They are not to be shown.
     type: bool
@@ -402,6 +411,7 @@ SPEC = {
     "token": {"type": "str", "default": "", "no_log": True},
     "overlap": {"type": "bool", "default": False},
     "job": {"type": "bool", "default": False},
+    "outcome": {"type": "str", "default": "", "no_log": True},
     "secrets": {"type": "bool", "default": False, "no_log": False},
     "drain_seconds": {"type": "float", "default": 1.0},
     "deadman_seconds": {"type": "int", "default": 120},

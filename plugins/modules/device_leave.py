@@ -11,7 +11,8 @@ short_description: Takes off a device what kraf.edge put there
 version_added: 0.1.0
 author: kraf.edge contributors (@kraf-edge)
 description:
-  - Unmounts volumes after davfs2 has sent what was pending, then removes forwards, units, credentials and certificates.
+  - Unmounts volumes after davfs2 has sent what was pending, then removes forwards, units, credentials, certificates,
+    and what is kept of the end of jobs.
   - Nothing is removed before every mount is gone. Containers and packages are left alone.
   - Runs on the device, as root. The playbook C(kraf.edge.device_remove) calls it.
 options:

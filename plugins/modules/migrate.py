@@ -89,9 +89,10 @@ notes:
   - Whether a UDP port answers cannot be asked. What counts is the app's probe, which is on a TCP port; without one,
     that the app has the port open, or has run for 10 seconds.
   - A job (kind V(job) in the catalog) is moved while it is at rest. It runs at the edge as a Job, begun as often as its
-    retries allow and never once more, and its move to the device waits for its end.
+    retries allow and never once more, and its move to the device waits for its end. Its exit code and the end of its
+    log are then on the device, in C(/var/lib/kraf/jobs).
   - A cronjob (kind V(cronjob)) runs once for each slot of its schedule, on the side that owns it. A move to the device
-    that owns it already enables its timer there.
+    that owns it already enables its timer there. How its last run at the edge ended is on the device when it is back.
 seealso:
   - module: kraf.edge.standby
   - module: kraf.edge.app
@@ -214,6 +215,8 @@ apps:
       description:
         - How a job has ended. C(result) is V(succeeded), V(failed), or V(killed) when it was taken back before its end;
           C(reason) is in Kubernetes' words; C(runs) is how often it was begun.
+        - The device keeps it, with C(epoch), in C(/var/lib/kraf/jobs/APP/result.json), and RV(apps[].log) in C(log)
+          beside it, which only root reads.
       type: dict
       returned: for a job that has come back
       sample: {result: failed, reason: OOMKilled, exit_code: 137, runs: 2, seconds: 71.0}

@@ -102,8 +102,8 @@ placements:
     holder: {description: The run that last took it in hand., type: str, returned: always}
     migrations:
       description:
-        - Its changes of owner, the latest first. Of a job that came back C(job) tells how it had ended, as in the
-          module M(kraf.edge.migrate), with the end of its log.
+        - Its changes of owner, the latest first. Of a job that came back, C(job) tells how it had ended, as in the
+          module M(kraf.edge.migrate), with the end of its log; of a cronjob, how its last run at the edge had.
       type: list
       elements: dict
       returned: always

@@ -10,6 +10,7 @@ to be up, with its cluster.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
@@ -27,6 +28,7 @@ PLAY = Path(__file__).parent / "cron.yml"
 # Begin, host and end of each run; what is one run's alone must not be cut by another's.
 SCRIPT = 'printf "%s %s " $(date +%s) $(hostname) >>/data/runs; sleep 3; date +%s >>/data/runs'
 TIMER = f"systemctl is-active kraf-cron@{NAME}.timer; true"
+GOOD = "succeeded", 0
 MOMENTS = (
     ("edge", ""),
     ("device", ""),
@@ -86,6 +88,8 @@ class Cron(Checks):
         if MOMENTS[-1][0] != "device":
             self.check("it is brought back", self.move(OTHER["edge"], "back"), 0)
         self.judge(self.runs(), begin)
+        last = json.loads(access.ssh(DEVICE, f"cat /var/lib/kraf/jobs/{NAME}/result.json"))
+        self.check("its device knows how the last run at the edge ended", (last["result"], last["exit_code"]), GOOD)
 
     def slots(self, runs: list[list[str]], begin: float) -> list[int]:
         """The slot of each run, minutes since 1970, in their order."""

@@ -276,15 +276,19 @@ class Lab:
         items = [one for one in found["items"] if _of(one, app.name)]
         pods = [one for one in items if one["kind"] == "Pod" and not one["metadata"]["name"].startswith("mover-")]
         left = list(device["left"])
-        placement: dict[str, Any] = {}
+        placement, lease, run = dict[str, Any](), dict[str, Any](), 0
         for one in items:
             kind, name = one["kind"], one["metadata"]["name"]
             if name.startswith(f"mover-{app.name}"):
                 left.append(f"{kind} {name}")
             elif kind == "Placement":
-                placement = {**one["spec"], "phase": (one.get("status") or {}).get("phase", "")}
+                status = one.get("status") or {}
+                placement, run = {**one["spec"], "phase": status.get("phase", "")}, status.get("run")
             elif kind == "Lease" and one["spec"].get("holderIdentity"):
-                left.append(f"Lease held by {one['spec']['holderIdentity']}")
+                lease = one["spec"]
+        # A run that was killed once all was done holds its Lease until that lapses, and nobody for longer.
+        if lease and (placement.get("phase") != "Settled" or lease["leaseTransitions"] != run):
+            left.append(f"Lease held by {lease['holderIdentity']}")
         return Side(
             device["container"],
             device["running"],

@@ -276,7 +276,8 @@ FINISH = Step(
 )
 JOB_START_DEVICE = replace(
     START_DEVICE,
-    does="put the copy in the old data's place (those are kept); the container is not started, for the job has run",
+    does="keep exit code and log in a folder of root's, put the copy in the old data's place (those are kept); the "
+    "container is not started, for the job has run",
     undo="nothing has to be taken back: it is done to its end by the next run",
 )
 JOB_RELEASE_DEVICE = replace(RELEASE_DEVICE, does="write down that the device owns the job")

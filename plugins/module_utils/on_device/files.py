@@ -55,7 +55,7 @@ def write(path: Path, content: str, mode: int = 0o644) -> bool:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return True
 
 
@@ -65,7 +65,7 @@ def remove(path: Path) -> bool:
         path.unlink()
     except FileNotFoundError:
         return False
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return True
 
 
@@ -76,7 +76,7 @@ def link(path: Path, target: Path) -> bool:
     make_directory(path.parent)
     remove(path)
     path.symlink_to(target)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return True
 
 
@@ -109,7 +109,8 @@ def save_json(path: Path, content: Any, mode: int = 0o644) -> bool:
     return write(path, json.dumps(content, indent=2, sort_keys=True) + "\n", mode)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Make durable which names a directory holds."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

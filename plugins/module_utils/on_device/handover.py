@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.errors import KrafError
-from . import cron, deadman, disk, door, forward, manifest, placement, runner, standby, takeover, tree, ways
+from . import cron, deadman, disk, door, forward, manifest, outcome, placement, runner, standby, takeover, tree, ways
 from .placement import DEVICE, EDGE, IDLE, MOVING, READY, Record
 
 
@@ -45,6 +45,7 @@ class Task:
         slot: of a cronjob, the one that was begun last at the edge, a minute since 1970; 0 is none.
         lost: side that was declared lost when the owner was last changed, and has not been told.
         pause_seconds: for how long the app may be paused at most for the end of a standby's copy.
+        outcome: how its last run at the edge ended, for ``outcome.keep``; empty when nothing is known of one.
     """
 
     app: str
@@ -64,6 +65,7 @@ class Task:
     pause_seconds: float = 10.0
     overlap: bool = False
     job: bool = False
+    outcome: str = field(default="", repr=False)
     owner: str = ""
     drain_seconds: float = 1.0
     deadman_seconds: int = 120
@@ -242,6 +244,7 @@ def _hand_over(task: Task, owner: str, to: str) -> dict[str, Any]:
             disk.back(disks, task.limit)
             for one in disks:
                 disk.compare(one, shown[one.name])
+            outcome.keep(task.app, task.epoch + 1, task.outcome)
             start_here(task, record)
         elif task.ways:
             ways.probe_edge(task.ways, task.doors, task.limit)
@@ -432,6 +435,7 @@ def settle(task: Task) -> dict[str, Any]:
         if task.owner == DEVICE:
             ways.ensure(task.app, task.container, task.ways, task.doors)
             taken = record.phase == READY and record.to == DEVICE and task.epoch == record.epoch + 1
+            outcome.keep(task.app, task.epoch, task.outcome)
             start_here(task, record if taken else replace(record, phase=IDLE))
             ways.release(task.app, DEVICE)
         else:

@@ -25,6 +25,7 @@ LEFT = (
     "var/lib/kraf/placements",
     "var/lib/kraf/deadman",
     "var/lib/kraf/standby",
+    "var/lib/kraf/jobs",
     "var/lib/kraf/takeover.json",
     "usr/local/lib/kraf",
 )

@@ -205,11 +205,7 @@ def swap(folder: str, epoch: int) -> None:
             shutil.rmtree(old)
         os.rename(folder, old)
     os.rename(new, folder)
-    descriptor = os.open(Path(folder).parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    files.sync_directory(Path(folder).parent)
 
 
 def set_aside(folder: str, epoch: int) -> None:

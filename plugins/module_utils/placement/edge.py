@@ -27,6 +27,8 @@ from . import outcome
 from .outcome import Outcome
 
 Object = dict[str, Any]
+JOB_NAME = "job-name"
+"""Label of a Job's pods (https://kubernetes.io/docs/reference/labels-annotations-taints/#job-name)."""
 RESUMES = 10
 """Tries to resume a job whose object others write meanwhile."""
 CLOCKS = 2
@@ -191,12 +193,19 @@ class Edge:
     def account(self) -> Outcome | None:
         """How far a job is, and what it has said last; None when there is no Job."""
         found = self._cluster.get(JOB, self.name, self.namespace)
-        if found is None:
-            return None
-        pods = self._cluster.list(POD, self.namespace, manifest.selector(self._app))
+        return None if found is None else self._account(found)
+
+    def last_run(self) -> Outcome | None:
+        """The same of the last run of a cronjob; None when there is nothing of any."""
+        runs = self._runs()
+        return self._account(max(runs, key=outcome.made)) if runs else None
+
+    def _account(self, job: Object) -> Outcome:
+        match = {**manifest.selector(self._app), JOB_NAME: job["metadata"]["name"]}
+        pods = self._cluster.list(POD, self.namespace, match)
         pod = outcome.last(pods)
         log = self._cluster.logs(pod["metadata"]["name"], self.namespace, "app", outcome.LINES) if pod else ""
-        return outcome.read(found, pods, log)
+        return outcome.read(job, pods, log)
 
     def finish(self, limit: float) -> bool:
         """Wait until a job has ended; whether it has."""

@@ -76,7 +76,8 @@ def _undone(moves: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _move(item: Mapping[str, Any]) -> dict[str, Any]:
     spec, status = item["spec"], item.get("status") or {}
-    job = {"job": Outcome.of_stored(status["job"]).as_dict()} if status.get("job") else {}
+    ended = Outcome.of_stored(status.get("job") or {})
+    job = {"job": ended.as_dict()} if ended.over else {}
     return {
         "to": spec["to"],
         "epoch": spec["epoch"],

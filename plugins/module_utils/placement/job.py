@@ -149,7 +149,7 @@ class Job:
         removed: what was abandoned.
         copy_age: seconds since the copy was verified that the app goes on from, where a side is lost.
         member: of a group, the one whose container this is about; empty is the app's own.
-        outcome: of a job, how it has ended.
+        outcome: of a job, how it has ended; of a cronjob, how its last run at the edge has.
         data_bytes: that the app's data take on the owner's side; ``copied`` were sent before and while clients wait.
         pushed_bytes: of layers that the device sent to the image registry, ``pushed_layers`` how many of them.
     """
@@ -250,6 +250,7 @@ class Job:
             token=self.token,
             overlap=app.overlap,
             job=app.job,
+            outcome=self.outcome.told() if self.outcome else None,
             drain_seconds=self.limits.drain,
             deadman_seconds=self.limits.deadman,
             # A job has no clients that wait while its pod is made.

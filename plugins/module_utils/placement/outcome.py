@@ -9,8 +9,9 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/#J
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -30,7 +31,7 @@ RUNNING, SUCCEEDED, FAILED, ENDED = "running", "succeeded", "failed", "killed"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How far a job is, or how it has ended.
+    """How far a job is, or how it has ended; of a cronjob, one run of it.
 
     Attributes:
         result: ``running``, ``succeeded``, ``failed``, or ``killed`` when it was taken back before its end.
@@ -65,8 +66,26 @@ class Outcome:
         """For a module's result."""
         return {**vars(self), "seconds": self.seconds()}
 
+    def told(self) -> str:
+        """As the device is told of it (``on_device/outcome``)."""
+        return json.dumps(self.as_dict(), sort_keys=True)
+
+    def completed(self, before: Outcome | None) -> Outcome:
+        """With what an earlier look knew that saw no end yet, or this one, if the log is gone by now.
+
+        Kubernetes removes the pods of a job that is ended before its time, and forgets when it began.
+        """
+        another = (
+            before is not None and before.over and (before.result, before.finished) != (self.result, self.finished)
+        )
+        if before is None or another or self.log:
+            return self
+        code = before.exit_code if self.exit_code is None else self.exit_code
+        started_ = before.started or self.started
+        return replace(self, exit_code=code, runs=max(self.runs, before.runs), started=started_, log=before.log)
+
     def stored(self) -> dict[str, Any]:
-        """As a Migration holds it."""
+        """As a Migration holds it; null takes away what an earlier try has left there."""
         row = {
             "result": self.result,
             "reason": self.reason,
@@ -76,7 +95,7 @@ class Outcome:
             "finished": self.finished,
             "log": self.log,
         }
-        return {key: value for key, value in row.items() if value not in ("", None)}
+        return {key: None if value == "" else value for key, value in row.items()}
 
     @classmethod
     def of_stored(cls, row: Mapping[str, Any]) -> Outcome:
@@ -103,9 +122,9 @@ def parsed(text: str) -> datetime:
     return datetime.strptime(text, TIME).replace(tzinfo=timezone.utc)
 
 
-def made(pod: Mapping[str, Any]) -> tuple[str, int]:
-    """By what pods of one app are put in order; of two within a second, the one that was written last is the later."""
-    metadata = pod["metadata"]
+def made(found: Mapping[str, Any]) -> tuple[str, int]:
+    """By what pods or Jobs of one app are put in order; of two within a second, the one written last is the later."""
+    metadata = found["metadata"]
     return str(metadata.get("creationTimestamp") or ""), int(metadata.get("resourceVersion") or 0)
 
 

@@ -161,12 +161,13 @@ class Records:
         try:
             self._cluster.create(wanted)
         except AlreadyExists:
-            empty = {"finished": None, "message": None, "step": None, "job": None}
+            # How a job has ended stays known: Kubernetes may have forgotten it since the earlier try.
+            empty = {"finished": None, "message": None, "step": None, **({"job": None} if to == EDGE else {})}
             body = {"spec": spec, "status": {**status, **empty}}
             self._cluster.patch(MIGRATION, name, self.namespace, body)
 
     def outcome(self, epoch: int) -> Outcome | None:
-        """How a job had ended that came back with this epoch."""
+        """How a job, or the last run of a cronjob, had ended that came back with this epoch."""
         found = self._cluster.get(MIGRATION, names.migration(self._app, epoch), self.namespace)
         row = ((found or {}).get("status") or {}).get("job")
         return Outcome.of_stored(row) if row else None

@@ -188,11 +188,15 @@ class Steps:
         job = self.job
         before = self.edge.account()
         if before is not None and not before.over:
+            # If it does not end by itself, Kubernetes takes its pod away, and its log with it.
+            self._keep(before)
             job.say(f"the job has run for {before.seconds():.0f} s; waiting up to {job.limits.job:.0f} s for its end")
             if not self.edge.finish(job.limits.job):
                 before = self.edge.account()
                 if not job.limits.kill:
                     self._refuse_running(before)
+                if before is not None:
+                    self._keep(before)
                 self.edge.kill()
         # Before its data are read: the Job may count as ended while its pod still writes.
         self.edge.rest(job.limits.wait)
@@ -200,17 +204,28 @@ class Steps:
         if found is None:
             fix = "Run it again: the job is then made again, and its runs are counted on its volume"
             raise KrafError(f"job {job.app.key} at the edge", None, "its Job is gone", fix)
-        if not found.log and before is not None:
-            # Kubernetes removes the pod of a job that is ended before its time, and its log with it.
-            found = replace(found, log=before.log, runs=max(found.runs, before.runs))
-        job.outcome = found
-        self.records.note(job.epoch + 1, job=found.stored())
+        if not found.log:
+            found = found.completed(self.records.outcome(job.epoch + 1))
+        self._keep(found)
+
+    def _keep(self, found: Outcome) -> None:
+        """For the device, and in the Migration for whoever goes on from here."""
+        self.job.outcome = found
+        self.records.note(self.job.epoch + 1, job=found.stored())
 
     def _suspend(self) -> None:
         """Write down which slot a cronjob has begun last at the edge, before anything takes that away."""
         self.job.placement = self.records.begun(
             self.job.placed, self.edge.suspend(self.job.limits.job, self.job.limits.kill)
         )
+
+    def _keep_last_run(self) -> None:
+        """How a cronjob's last run has ended, before it is taken away; an earlier try may have done that."""
+        found = self.edge.last_run()
+        if found is None:
+            self.job.outcome = self.records.outcome(self.job.epoch + 1)
+        else:
+            self._keep(found)
 
     def stop_edge(self) -> None:
         """The workload away."""
@@ -309,6 +324,7 @@ class Steps:
         if job.app.cron:
             job.say("no slot begins at the edge from here on; waiting for the end of one that has begun")
             self._suspend()
+            self._keep_last_run()
         mover = self.start_mover(job.seen.node)
         if job.app.data:
             job.data_bytes = mover.bytes_of(job.tree)
@@ -599,8 +615,10 @@ class Steps:
     # -- settle -----------------------------------------------------------------------------------------------------
 
     def settle_device(self) -> None:
-        """The device has its volumes, then the rest of what is its own."""
+        """The device has its volumes, then the rest of what is its own; how a job ended, from whichever run kept it."""
         self._give_disks()
+        if self.job.app.kind != SERVICE:
+            self.job.outcome = self.records.outcome(self.job.epoch)
         self._take(self.job.on_device("settle", DEVICE))
 
     def settle_mark(self) -> None:

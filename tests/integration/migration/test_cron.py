@@ -17,6 +17,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import CRO
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import namespace, workload
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Process, Workload
+from ansible_collections.kraf.edge.plugins.module_utils.placement import outcome
 from ansible_collections.kraf.edge.plugins.module_utils.placement.edge import Edge
 from tests.integration import apiserver, pods
 from tests.integration.apiserver import ApiServer
@@ -102,6 +103,56 @@ def test_a_slot_inside_the_move_is_begun_once_and_none_before_it(cluster: Cluste
     assert jobs(cluster, app) == names
     seen = edge.look()
     assert (seen.workload, seen.pod) == (2, 0)
+
+
+def test_how_the_last_run_ended_is_known_and_not_that_of_another(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, now = declared("0 0 1 1 *"), int(time.time() // 60)
+    edge = placed(cluster, app)
+    assert edge.last_run() is None
+    found = cluster.get(CRON_JOB, edge.name, edge.namespace)
+    assert found is not None
+    template = found["spec"]["jobTemplate"]
+    for slot, code in ((now - 1, 7), (now, 0)):
+        metadata = {
+            "name": f"{edge.name}-{slot}",
+            "namespace": edge.namespace,
+            "labels": template["metadata"]["labels"],
+        }
+        cluster.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"]})
+        end(cluster, app, code)
+    monkeypatch.setattr(cluster, "logs", lambda pod, *_of: f"log of {pod}")
+    edge.suspend(LIMIT)
+    last = edge.last_run()
+    assert last is not None
+    assert (last.result, last.exit_code) == ("succeeded", 0)
+    assert last.log.startswith(f"log of {edge.name}-{now}-")
+    cluster.delete(JOB, f"{edge.name}-{now}", edge.namespace)
+    last = until(lambda: _failed(edge), LIMIT)
+    assert (last.reason, last.exit_code) == ("Error", 7)
+    assert last.log.startswith(f"log of {edge.name}-{now - 1}-")
+
+
+def _failed(edge: Edge) -> Any:
+    found = edge.last_run()
+    return found if found is not None and found.result == "failed" else None
+
+
+def end(cluster: Cluster, app: App, code: int) -> None:
+    """What a node says of the pod of a run that has ended with this exit code, once its Job is told so."""
+    space, match = f"kraf-{app.device}", workload.selector(app)
+    pods_ = until(lambda: [one for one in cluster.list(POD, space, match) if _pending(one)], LIMIT)
+    name = pods_[0]["metadata"]["name"]
+    both = {"image": IMAGE, "imageID": "", "restartCount": 0, "ready": False}
+    times = {"startedAt": "2026-05-04T10:00:00Z", "finishedAt": "2026-05-04T10:01:00Z"}
+    state = {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed", **times}}
+    status = {
+        "phase": "Failed" if code else "Succeeded",
+        "containerStatuses": [{"name": "app", "state": state, **both}],
+    }
+    cluster.patch(POD, name, space, {"status": status}, subresource="status", content="strategic")
+    until(lambda: all(outcome.ended(one) for one in cluster.list(JOB, space, match)), LIMIT)
 
 
 def test_a_slot_that_the_device_has_begun_is_not_begun_again(cluster: Cluster) -> None:

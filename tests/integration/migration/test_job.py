@@ -260,6 +260,13 @@ def test_how_a_job_ended_is_kept_in_its_migration(cluster: Cluster, app: App) ->
     assert records.outcome(4) is None
     found = cluster.get(MIGRATION, "train-3", f"kraf-{app.device}") or {}
     assert found["status"]["job"]["exitCode"] == 137
+    records.begin("device", 3, "bob", [])
+    assert records.outcome(3) == ended, "a further try may find its pod gone"
+    well = Outcome("succeeded", runs=1, started="2026-05-04T11:00:00Z")
+    records.note(3, job=well.stored())
+    assert records.outcome(3) == well, "nothing of the earlier end is left"
+    records.begin("edge", 3, "bob", [])
+    assert records.outcome(3) is None
 
 
 def gate(folder: Path, epoch: int, most: int) -> int:

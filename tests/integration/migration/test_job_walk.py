@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import threading
@@ -19,9 +20,11 @@ from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cl
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import CONFIG_MAP, JOB, MIGRATION, NAMESPACE, POD
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import workload
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import outcome, placement
 from ansible_collections.kraf.edge.plugins.module_utils.placement import inventory
 from ansible_collections.kraf.edge.plugins.module_utils.placement import steps as steps_module
-from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site
+from ansible_collections.kraf.edge.plugins.module_utils.placement.edge import Edge
+from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Background, Job, Limits, Site
 from ansible_collections.kraf.edge.plugins.module_utils.placement.walk import Walk
 from tests.integration import apiserver
 from tests.integration.apiserver import ApiServer
@@ -31,11 +34,12 @@ UID = "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11"
 IMAGE = "registry.example:5000/kraf/edge:1"
 DIGEST = "registry.example:5000/train@sha256:" + "0" * 64
 CRDS = Path(__file__).parents[3] / "roles/crds/files"
+LATER = "2026-05-04T12:00:00Z"
 LIMITS = Limits(lock=5, wait=6, hold=6, copy=6, job=10)
 
 
 class Played:
-    """Device, mover's box and node."""
+    """Device, mover's box and node. What the device keeps of a job it keeps as it really does."""
 
     def __init__(self, cluster: Cluster, app: App) -> None:
         self.cluster, self.app = cluster, app
@@ -47,6 +51,7 @@ class Played:
         self.deaf = False
         self.ended = threading.Event()
         self.code: int | None = None
+        self.log = ""
         self.node = threading.Thread(target=self._nodes, daemon=True)
         self.node.start()
 
@@ -65,6 +70,8 @@ class Played:
         if step in ("move_to_edge", "move_to_device"):
             return self._hand_over(step.rpartition("_")[2], options)
         if step == "settle":
+            if options["owner"] == "device":
+                outcome.keep(self.app.name, options["epoch"], options["outcome"] or "")
             self.record.update(owner=options["owner"], epoch=options["epoch"], phase="idle", to=options["owner"])
         return {"record": self.record}
 
@@ -83,9 +90,23 @@ class Played:
             self.await_("running")
         if self.deaf:
             raise KrafError("device", None, "it failed before the release")
+        if to == "device":
+            outcome.keep(self.app.name, options["epoch"] + 1, options["outcome"] or "")
         self.record.update(owner=to, epoch=options["epoch"] + 1, phase="idle")
         self.put("answers")
         return {"record": self.record}
+
+    @property
+    def kept(self) -> dict[str, Any] | None:
+        """What the device has of the job's last run; None is nothing."""
+        folder = outcome.path(self.app.name)
+        if not folder.exists():
+            return None
+        return {**json.loads((folder / "result.json").read_text()), "log": (folder / "log").read_text()}
+
+    def of_kept(self, *names: str) -> tuple[Any, ...]:
+        assert self.kept is not None
+        return tuple(self.kept[name] for name in names)
 
     def put(self, word: str) -> None:
         self.box.add(word)
@@ -129,6 +150,14 @@ class Played:
         except KrafError:  # it has been deleted meanwhile
             return
 
+    def expire(self) -> None:
+        """What Kubernetes does at a job's deadline."""
+        failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "lastTransitionTime": LATER}
+        body = {"status": {"conditions": [failed]}}
+        self.cluster.patch(JOB, "app-train", self.namespace, body, subresource="status")
+        for pod in self.pods():
+            self.cluster.delete(POD, pod["metadata"]["name"], self.namespace)
+
     def pods(self) -> list[dict[str, Any]]:
         return self.cluster.list(POD, self.namespace, workload.selector(self.app))
 
@@ -161,9 +190,12 @@ def _served(cluster: Cluster) -> bool:
 
 
 @pytest.fixture
-def played(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
+def played(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Played]:
     raw = {"device": f"pi-{secrets.token_hex(3)}", "name": "train", "kind": "job"}
     one = Played(cluster, apps.declared(raw))
+    monkeypatch.setattr(placement, "ROOT", tmp_path)
+    # A node's kubelet has the log of a pod, as long as the pod is there.
+    monkeypatch.setattr(cluster, "logs", lambda *_of: one.log)
 
     class Mover:
         def __init__(self, _cluster: Cluster, _mover: Any) -> None:
@@ -203,6 +235,14 @@ def move(
     return Walk(job, say).run(check)
 
 
+class Killed(BaseException):
+    """A play that ends where it is; nothing of it is undone."""
+
+
+def killed(*_parts: object) -> None:
+    raise Killed
+
+
 def migration(played: Played, epoch: int) -> dict[str, Any]:
     found = played.cluster.get(MIGRATION, f"train-{epoch}", played.namespace) or {}
     status: dict[str, Any] = found["status"]
@@ -215,10 +255,17 @@ def test_a_job_goes_there_runs_once_and_comes_back_with_its_exit_code(played: Pl
     assert "job" not in there
     assert [one["status"]["phase"] for one in played.pods()] == ["Running"]
     assert move(played, "edge")["changed"] is False
+    assert played.kept is None
+    played.log = "epoch 1\nwell done\n"
     threading.Timer(1, lambda: setattr(played, "code", 0)).start()
     back = move(played, "device")
     assert (back["owner"], back["epoch"], back["exit_code"]) == ("device", 3, 0)
     assert (back["job"]["result"], back["job"]["runs"]) == ("succeeded", 1)
+    kept = played.kept
+    assert kept is not None
+    assert kept.pop("log") == played.log
+    assert {**kept, "log": "epoch 1\nwell done"} == {**back["job"], "epoch": 3}
+    assert (kept["started"], kept["exit_code"]) == ("2026-05-04T10:00:00Z", 0)
     assert migration(played, 3)["job"]["exitCode"] == 0
     assert migration(played, 3)["result"] == "Done"
     (row,) = inventory.placements(played.cluster, played.app.device)
@@ -265,13 +312,56 @@ def test_a_job_that_runs_is_not_taken_back_and_says_how_long_it_has_run(played: 
     assert len(played.pods()) == 1
     assert played.pods()[0]["status"]["phase"] == "Running"
     assert migration(played, 3)["result"] == "Undone"
+    assert migration(played, 3)["job"]["result"] == "running", "for the next run, if its pod is gone by then"
+    (row,) = inventory.placements(played.cluster, played.app.device)
+    assert not [one for one in row["migrations"] if "job" in one], "it has not ended"
+    assert played.kept is None
+
+
+KILL = Limits(lock=5, wait=6, hold=6, copy=6, job=0.5, kill=True)
 
 
 def test_a_job_is_killed_if_that_is_asked_for_and_told_so(played: Played) -> None:
     move(played, "edge")
-    back = move(played, "device", Limits(lock=5, wait=6, hold=6, copy=6, job=0.5, kill=True))
+    played.log = "so far\n"
+    back = move(played, "device", KILL)
     assert (back["owner"], back["exit_code"], back["job"]["result"]) == ("device", None, "killed")
+    assert played.of_kept("result", "exit_code", "runs", "log") == ("killed", None, 1, "so far\n")
+    assert played.of_kept("seconds") > (0,)
     assert played.pods() == []
+
+
+def test_what_a_job_had_said_is_known_although_its_pod_goes_at_its_deadline(played: Played) -> None:
+    move(played, "edge")
+    played.log = "so far\n"
+    threading.Timer(1, played.expire).start()
+    back = move(played, "device")
+    assert (back["job"]["reason"], back["log"]) == ("DeadlineExceeded", ["so far"])
+    assert played.of_kept("result", "reason", "exit_code") == ("failed", "DeadlineExceeded", None)
+    assert played.of_kept("started", "log") == ("2026-05-04T10:00:00Z", "so far\n")
+
+
+@pytest.mark.parametrize("step", ["prepare_device", "rest"])
+def test_what_a_killed_job_had_said_is_known_although_the_play_was_killed_too(
+    played: Played, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    move(played, "edge")
+    played.log = "so far\n"
+    place = Edge if step == "rest" else steps_module.Steps
+    finish = Edge.finish
+
+    def until_the_limit(edge: Edge, limit: float) -> bool:
+        played.log += "and more\n"
+        return finish(edge, limit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, step, killed)
+        patch.setattr(Edge, "finish", until_the_limit)
+        with pytest.raises(Killed):
+            move(played, "device", KILL)
+    until(lambda: played.pods() == [])
+    assert move(played, "device")["log"] == ["so far", "and more"]
+    assert played.of_kept("result", "runs", "epoch", "log") == ("killed", 1, 3, "so far\nand more\n")
 
 
 def test_a_job_that_runs_on_its_device_is_not_moved(played: Played) -> None:
@@ -291,6 +381,7 @@ def test_a_job_that_never_began_at_the_edge_is_given_back_and_not_started(played
     assert (played.record or {})["owner"] == "device"
     assert (played.record or {})["epoch"] == 3
     assert not played.running
+    assert played.kept is None, "it has not run"
 
 
 def test_a_job_that_has_begun_is_left_to_run_when_the_move_fails(played: Played) -> None:
@@ -301,9 +392,27 @@ def test_a_job_that_has_begun_is_left_to_run_when_the_move_fails(played: Played)
     assert migration(played, 2)["result"] == "Done"
     assert (played.record or {})["owner"] == "edge"
     played.deaf = False
-    played.code = 3
+    played.code, played.log = 3, "no good\n"
     back = move(played, "device")
     assert (back["exit_code"], back["job"]["runs"]) == (3, 1)
+    assert played.of_kept("result", "reason", "exit_code", "log") == ("failed", "Error", 3, "no good\n")
+
+
+def test_a_job_that_runs_again_leaves_its_last_run_on_the_device(played: Played) -> None:
+    for epoch, code, log in ((3, 7, "no good\n"), (5, 0, "")):
+        played.code, played.log = code, log
+        move(played, "edge")
+        if epoch == 5:
+            assert played.of_kept("epoch", "exit_code", "log") == (3, 7, "no good\n"), "it is known until the next is"
+        move(played, "device")
+        assert played.of_kept("epoch", "exit_code", "log") == (epoch, code, log)
+    # One that never began is no run.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(played, "gate_is_open", lambda pod: False)
+        with pytest.raises(KrafError):
+            move(played, "edge")
+    assert (played.record or {})["epoch"] == 7
+    assert played.of_kept("epoch", "exit_code") == (5, 0)
 
 
 def test_a_job_whose_way_back_was_cut_off_does_not_run_again(played: Played) -> None:
@@ -316,8 +425,29 @@ def test_a_job_whose_way_back_was_cut_off_does_not_run_again(played: Played) -> 
     assert migration(played, 3)["result"] == "Done"
     found = move(played, "device")
     assert (found["owner"], found["epoch"], found["exit_code"]) == ("device", 3, 0)
+    assert played.of_kept("epoch", "exit_code") == (3, 0)
     assert played.pods() == []
     assert not played.running
+
+
+def test_a_job_whose_play_was_killed_after_the_commit_has_its_outcome_from_the_next_run(
+    played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move(played, "edge")
+    played.code, played.log = 7, "no good\n"
+    with monkeypatch.context() as patch:
+        patch.setattr(steps_module.Steps, "start_device", killed)
+        with pytest.raises(Killed):
+            move(played, "device")
+    # As on a real device: it hears nothing more, and does not know whether the owner has changed.
+    played.put("aborted")
+    until(lambda: not any(isinstance(one, Background) for one in threading.enumerate()))
+    assert played.kept is None
+    assert (played.record or {})["phase"] == "ready"
+    played.log = ""  # whoever comes next asks the Migration
+    assert move(played, "edge")["epoch"] == 4
+    kept = played.of_kept("result", "reason", "exit_code", "epoch", "log")
+    assert kept == ("failed", "Error", 7, 3, "no good\n")
 
 
 def test_a_job_whose_way_back_is_cut_off_before_the_commit_is_found_as_it_ended(played: Played) -> None:
@@ -335,3 +465,4 @@ def test_a_job_whose_way_back_is_cut_off_before_the_commit_is_found_as_it_ended(
     assert len(played.pods()) == 1
     back = move(played, "device")
     assert (back["owner"], back["epoch"], back["exit_code"], back["job"]["runs"]) == ("device", 3, 5, 1)
+    assert played.of_kept("exit_code", "epoch") == (5, 3)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,15 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Docker]:
     with device(tmp_path, monkeypatch) as found:
         found.add("notes", "always")
         yield found
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device without forwards and without a timer."""
+    for name in ("members", "load"):
+        monkeypatch.setattr(handover.forward, name, lambda app: [])
+    monkeypatch.setattr(handover.ways, "ensure", lambda *parts: [])
+    monkeypatch.setattr(handover.deadman, "clear", lambda app: None)
 
 
 def test_container_of_an_app_that_the_edge_owns_is_stopped_for_good(engine: Docker) -> None:
@@ -104,16 +114,53 @@ def test_a_job_that_came_back_is_not_started_again(engine: Docker, monkeypatch: 
     assert not [call for call in engine.calls if call.startswith("start")]
 
 
-def test_a_job_is_not_started_on_its_device_by_settling_it(engine: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_is_not_started_on_its_device_by_settling_it(engine: Docker, quiet: None) -> None:
     engine.add("notes", "no", running=False)
-    for name in ("members", "load"):
-        monkeypatch.setattr(handover.forward, name, lambda app: [])
-    monkeypatch.setattr(handover.ways, "ensure", lambda *parts: [])
-    monkeypatch.setattr(handover.deadman, "clear", lambda app: None)
     placement.save(replace(JOB, owner=DEVICE))
     found = handover.settle(replace(TASK, owner=DEVICE, job=True))
     assert found["record"]["job"]
     assert not engine.running("notes")
+
+
+TOLD = '{"result": "failed", "reason": "Error", "exit_code": 7, "log": "no good"}'
+
+
+def test_how_a_job_ended_is_on_its_device_when_that_is_settled(
+    engine: Docker, quiet: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.add("notes", "no", running=False)
+    placement.save(replace(JOB, phase=READY, to=DEVICE))
+    task = replace(TASK, epoch=5, owner=DEVICE, job=True, outcome=TOLD)
+
+    def full(*_parts: object) -> bool:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(handover.outcome, "keep", full)
+        with pytest.raises(OSError, match="no space left"):
+            handover.settle(task)
+    found = placement.load("notes")
+    assert found is not None
+    assert (found.owner, found.phase) == (EDGE, READY), "it is the device's only with what it has left"
+    assert handover.settle(task)["record"]["owner"] == DEVICE
+    folder = handover.outcome.path("notes")
+    assert json.loads((folder / "result.json").read_text()) == {
+        "result": "failed",
+        "reason": "Error",
+        "exit_code": 7,
+        "epoch": 5,
+    }
+    assert (folder / "log").read_text() == "no good\n"
+    assert handover.settle(task)["record"]["owner"] == DEVICE
+
+
+def test_a_job_that_goes_to_the_edge_leaves_what_its_last_run_left(engine: Docker, quiet: None) -> None:
+    placement.save(replace(JOB, owner=DEVICE))
+    handover.settle(replace(TASK, owner=DEVICE, job=True, outcome=TOLD))
+    later = TOLD.replace("no good", "of a run that the device does not own")
+    placement.save(replace(JOB, epoch=5))
+    handover.settle(replace(TASK, epoch=5, owner=EDGE, job=True, outcome=later))
+    assert (handover.outcome.path("notes") / "log").read_text() == "no good\n"
 
 
 def test_first_record_of_a_job_says_that_it_is_one(engine: Docker) -> None:

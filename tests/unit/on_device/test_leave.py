@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import leave
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import leave, outcome, placement
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.run import Result
 
 MOUNTS = """\
@@ -102,6 +102,15 @@ def test_everything_of_ours_is_taken_away_and_a_second_look_finds_nothing(root: 
         "/srv/kraf/photos",
         "kraf-*",
     ]
+
+
+def test_what_jobs_have_left_goes_with_the_rest(root: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "ROOT", root / "var/lib/kraf")
+    outcome.keep("train", 3, '{"result": "succeeded", "log": "password: hunter2"}')
+    assert root / "var/lib/kraf/jobs" in leave.look(root).folders
+    leave.leave(leave.look(root), 600, root)
+    assert list((root / "var/lib/kraf").iterdir()) == []
+    assert not leave.look(root).anything
 
 
 def test_a_mount_that_stays_leaves_everything_as_it_is(

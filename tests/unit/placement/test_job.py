@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Device, Port, Probe
 from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site
+from ansible_collections.kraf.edge.plugins.module_utils.placement.outcome import Outcome
 
 
-def told(app: App) -> dict[str, Any]:
+def told(app: App, **more: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def call(step: str, **options: Any) -> dict[str, Any]:
@@ -20,8 +22,15 @@ def told(app: App) -> dict[str, Any]:
 
     device = Device("pi1", "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11")
     site = Site(("192.0.2.7:8843",), "edge:1", "192.0.2.7:5000", ("amd64",))
-    Job(None, app, device, "edge", "me", site, Limits(), call).on_device("settle")  # type: ignore[arg-type]
+    job = Job(None, app, device, "edge", "me", site, Limits(), call, **more)  # type: ignore[arg-type]
+    job.on_device("settle")
     return found
+
+
+def test_the_device_is_told_how_its_job_has_ended_if_that_is_known() -> None:
+    app = App("pi1", "train", kind="job")
+    assert told(app)["outcome"] is None
+    assert json.loads(told(app, outcome=Outcome("failed", exit_code=3, log="no good"))["outcome"])["log"] == "no good"
 
 
 def test_a_udp_port_is_reached_at_the_door_by_the_port_of_its_streams() -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -101,6 +103,46 @@ def test_a_log_is_made_fit_for_a_terminal_and_its_end_is_kept() -> None:
     assert found.log.endswith("\nlast")
     long = outcome.read(job("Complete"), [], "\n".join(["y" * 499] * 50))
     assert len(long.log) == outcome.MOST
+
+
+RAN = Outcome("running", runs=1, started=BEGIN, log="so far")
+KILLED = Outcome("killed", "taken back before its end", finished=END)
+
+
+@pytest.mark.parametrize(
+    ("before", "started", "runs", "log"),
+    [
+        (RAN, BEGIN, 1, "so far"),
+        (replace(KILLED, runs=2, started=BEGIN, log="its end"), BEGIN, 2, "its end"),
+        (Outcome("killed", finished=BEGIN, started=BEGIN, runs=1, log="of another run"), "", 0, ""),
+        (None, "", 0, ""),
+    ],
+)
+def test_what_kubernetes_has_forgotten_is_known_from_an_earlier_look_at_the_same_run(
+    before: Outcome | None, started: str, runs: int, log: str
+) -> None:
+    found = KILLED.completed(before)
+    assert found == replace(KILLED, started=started, runs=runs, log=log)
+
+
+def test_a_log_that_is_there_is_not_taken_from_an_earlier_look() -> None:
+    found = Outcome("failed", "Error", 3, 2, END, END, "last try")
+    assert found.completed(RAN) == found
+
+
+def test_an_exit_code_that_is_known_stays_when_the_pod_is_gone() -> None:
+    gone = Outcome("failed", "Error", None, 1, BEGIN, END)
+    assert gone.completed(replace(gone, exit_code=3)).exit_code == 3
+    assert replace(gone, exit_code=4).completed(replace(gone, exit_code=3)).exit_code == 4
+
+
+def test_the_device_is_told_all_in_one_text() -> None:
+    ended = Outcome("failed", "Error", 3, 2, BEGIN, END, 'a "b"\nc')
+    assert json.loads(ended.told()) == {**vars(ended), "seconds": 90.0}
+
+
+def test_what_an_earlier_try_has_left_in_a_migration_is_taken_away() -> None:
+    assert Outcome("succeeded", exit_code=0).stored()["log"] is None
 
 
 @pytest.mark.parametrize("found", [Outcome(), Outcome("failed", "Error", 0, 2, BEGIN, END, "a\nb"), Outcome("killed")])
