@@ -287,7 +287,7 @@ class Lab:
             elif kind == "Lease" and one["spec"].get("holderIdentity"):
                 lease = one["spec"]
         # A run that was killed once all was done holds its Lease until that lapses, and nobody for longer.
-        if lease and (placement.get("phase") != "Settled" or lease["leaseTransitions"] != run):
+        if lease and (placement.get("phase") != "Settled" or lease["leaseTransitions"] > run):
             left.append(f"Lease held by {lease['holderIdentity']}")
         return Side(
             device["container"],
