@@ -338,6 +338,13 @@ class Run:
 
     def _on(self, lab: Lab) -> None:
         """Run cases on one device until none is left."""
+        try:
+            self._cases(lab)
+        except access.Failed as error:
+            say(f"{lab.device} takes no further case: {error}")
+            raise
+
+    def _cases(self, lab: Lab) -> None:
         deployed: set[App] = set()
         traces: dict[str, set[str]] = {}
         to = "edge"
