@@ -36,7 +36,7 @@ def lines(rows: Sequence[Row]) -> list[str]:
     return found
 
 
-def planned(plan: Sequence[Row], heading: str = "in these steps") -> list[str]:
+def planned(plan: Sequence[Row], heading: str = "goes through these steps") -> list[str]:
     """The steps of a plan, a line each below the heading."""
     return [heading, *(f"  {step['step']:<10} {step['does']}" for step in plan)]
 

@@ -285,7 +285,7 @@ def test_what_a_run_does_is_what_a_check_says_and_what_it_says_itself_before(pla
     plan = [one["step"] for one in asked["plan"]]
     there = move(played, "edge", say=said.append)
     assert [one["step"] for one in there["steps"]] == plan
-    begin = said.index("in these steps")
+    begin = said.index("goes through these steps")
     assert [line.split()[0] for line in said[begin + 1 : begin + 1 + len(plan)]] == plan
     assert [line.split()[0] for line in said if re.match(r"[a-z]+ +[0-9.]+ s  ", line)] == plan
     assert there["portability"] == asked["portability"]
