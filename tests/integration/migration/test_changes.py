@@ -58,6 +58,8 @@ HIDDEN: dict[str, Callable[[Path], object]] = {
     "mode": lambda folder: (folder / "plain").chmod(0o600),
     "owner": lambda folder: os.chown(folder / "plain", 7, 8),
     "attribute": lambda folder: os.setxattr(folder / "plain", "user.kraf", b"other"),
+    "access-list": lambda folder: os.setxattr(folder / "plain", trees.ACCESS, trees.acl(4714, 1)),
+    "default-access-list": lambda folder: os.setxattr(folder / "empty-dir", trees.DEFAULT, trees.acl(4714, 7)),
     "removed": lambda folder: (folder / "plain").unlink(),
     "new": lambda folder: (folder / b"new\xff\n".decode(errors="surrogateescape")).write_text("new"),
     "renamed": lambda folder: (folder / "deep").rename(folder / "deeper"),
