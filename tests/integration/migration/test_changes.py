@@ -109,16 +109,28 @@ def test_whatever_changed_since_the_first_copy_comes_back(mover: Running, folder
     assert trees.seen(Path(tree.beside(str(folder), 3))) == trees.seen(edge)
 
 
-def test_a_write_through_mmap_is_seen_although_the_page_was_dirty_before(folder: Path) -> None:
-    path = folder / "big"
+def test_a_write_through_mmap_after_the_first_copy_arrives_although_the_page_was_dirty_before(
+    mover: Running, folder: Path
+) -> None:
+    path, pairs = folder / "big", tree.to_edge([("store", str(folder))], mover.remote, 2, 0)
     with path.open("r+b") as stream, mmap.mmap(stream.fileno(), 0) as memory:
         memory[0:4] = b"1111"
         time.sleep(0.1)
         before = manifest.make(str(folder))
+        tree.first("notes", 1, pairs, mover.remote, LIMIT)
         time.sleep(0.1)
         # The page is mapped for writing already; without the sync in between this write would leave no trace.
         memory[0:4] = b"2222"
-    assert b"big" in (manifest.changed(str(folder), before) or [])
+    copy = mover.data / "2/store"
+    assert (copy / "big").read_bytes()[:4] == b"1111"
+    again = manifest.changed(str(folder), before)
+    assert again is not None
+    assert b"big" in again
+    changes = {"store": tree.listed("notes", "store", again)}
+    tree.final("notes", pairs, mover.remote, LIMIT, changes)
+    tree.compare("notes", pairs, mover.remote, LIMIT, changes)
+    assert (copy / "big").read_bytes()[:4] == b"2222"
+    assert trees.seen(copy) == trees.seen(folder)
 
 
 def test_what_was_written_just_before_the_first_copy_is_read_again(folder: Path) -> None:
