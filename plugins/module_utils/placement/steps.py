@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -50,10 +51,10 @@ def progress(text: str, total: int) -> str:
         text: of the device: bytes done, and seconds since it began.
         total: bytes of the data.
     """
-    words = text.split()
-    if len(words) != 2 or not words[0].isdigit() or not total:
+    found = re.fullmatch(r"([0-9]+) ([0-9]+(?:\.[0-9]+)?)", text.strip())
+    if not found or not total:
         return "first copy goes on"
-    done, seconds = min(int(words[0]), total), float(words[1])
+    done, seconds = min(int(found[1]), total), float(found[2])
     left = f", about {seconds * (total - done) / done:.0f} s left" if done else ""
     return f"first copy {100 * done // total:3d} %, {sizes.human(done)} of {sizes.human(total)}{left}"
 

@@ -20,7 +20,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.placement import steps a
 from ansible_collections.kraf.edge.plugins.module_utils.placement.image import Choice
 from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site
 from ansible_collections.kraf.edge.plugins.module_utils.placement.records import Placement
-from ansible_collections.kraf.edge.plugins.module_utils.placement.steps import SLACK, Steps
+from ansible_collections.kraf.edge.plugins.module_utils.placement.steps import SLACK, Steps, progress
 
 from .containers import APP, container
 
@@ -177,3 +177,30 @@ def test_a_volume_that_does_not_grow_is_refused_with_both_sizes_before_anything_
         run.steps.prepare_edge()
     assert caught.value.facts["events"] == ["full"]
     assert run.words == []
+
+
+# -- how far it is -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0 1.0", "first copy   0 %, 0 B of 4 GiB"),
+        (f"{GIB} 30.0", "first copy  25 %, 1 GiB of 4 GiB, about 90 s left"),
+        (f"{3 * GIB} 30.4", "first copy  75 %, 3 GiB of 4 GiB, about 10 s left"),
+        (f"{4 * GIB - 1} 30.0", "first copy  99 %, 4 GiB of 4 GiB, about 0 s left"),
+        (f"{4 * GIB} 30.0", "first copy 100 %, 4 GiB of 4 GiB, about 0 s left"),
+        (f"{5 * GIB} 30.0", "first copy 100 %, 4 GiB of 4 GiB, about 0 s left"),
+    ],
+)
+def test_a_first_copy_tells_its_share_its_bytes_and_the_time_that_is_left(text: str, said: str) -> None:
+    assert progress(text, 4 * GIB) == said
+
+
+@pytest.mark.parametrize("text", ["", "7", "7 1.0 9", "x 1.0", "-7 1.0", "7 soon", "\u00b2 1.0"])
+def test_what_cannot_be_understood_of_it_ends_no_copy(text: str) -> None:
+    assert progress(text, 4 * GIB) == "first copy goes on"
+
+
+def test_of_no_data_there_is_no_share() -> None:
+    assert progress("0 1.0", 0) == "first copy goes on"
