@@ -350,7 +350,9 @@ def _rsync(
 
 
 def _failed(what: str, pair: Pair, result: Result) -> KrafError:
-    said = result.stderr.strip()[-1500:]
+    # What the app has removed meanwhile is no reason, and may be much.
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("file has vanished: ")]
+    said = "\n".join(lines).strip()[-1500:]
     why = f"rsync did not end in time: {said}" if result.timed_out else f"rsync ended with {result.rc}: {said}"
     if result.rc == 127:
         return KrafError("rsync on the device", None, said, "Install the package rsync on the device")
