@@ -205,11 +205,7 @@ def swap(folder: str, epoch: int) -> None:
             shutil.rmtree(old)
         os.rename(folder, old)
     os.rename(new, folder)
-    descriptor = os.open(Path(folder).parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _durable_names(folder)
 
 
 def set_aside(folder: str, epoch: int) -> None:
@@ -217,6 +213,7 @@ def set_aside(folder: str, epoch: int) -> None:
     old, new = Path(kept(folder, epoch)), Path(f"{folder}.kraf-lost-{epoch}")
     if old.exists() and not new.exists():
         os.rename(old, new)
+        _durable_names(folder)
 
 
 def set_asides(folder: str) -> list[str]:
@@ -258,7 +255,8 @@ def _mkpath(pair: Pair) -> list[str]:
 
 
 def _durable(pair: Pair) -> list[str]:
-    """At the edge, files are made durable one by one; that rsync is known, the device's may be too old for it."""
+    """At the edge, files are made durable one by one, so that little is left for the sync before the comparison; that
+    rsync is known, the device's may be too old for it."""
     return ["--remote-option=--fsync"] if pair.target.startswith("rsync://") else []
 
 
@@ -369,6 +367,16 @@ def unswap(folder: str, epoch: int) -> None:
             shutil.rmtree(new)
         os.rename(folder, new)
     os.rename(old, folder)
+    _durable_names(folder)
+
+
+def _durable_names(folder: str) -> None:
+    """What was renamed beside a data directory, before anything is written down of it."""
+    descriptor = os.open(Path(folder).parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def purge(folder: str, epoch: int) -> list[str]:
