@@ -35,6 +35,7 @@ CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP",
 
 # Outside a chroot the daemon would rewrite absolute symbolic links and those that lead up (rsyncd.conf(5)).
 # A sender that reads a file of many gigabytes says nothing meanwhile: the timeout is for dead connections only.
+# What one connection has brought is durable, with its names, before the next one looks: the comparison is the last one.
 _RSYNCD = f"""\
 port = {RSYNC_PORT}
 use chroot = yes
@@ -50,6 +51,7 @@ auth users = {USER}
 secrets file = {BOX}/secrets
 fake super = no
 munge symlinks = no
+pre-xfer exec = sync -f {ROOT} 2>&1
 timeout = 1800
 """
 

@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.coerce import printable
+from ..core.errors import KrafError
 from . import tree
 
 TRUSTED = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "overlay")
@@ -55,7 +57,12 @@ def make(folder: str) -> Manifest:
     """
     tree.durable(folder)
     moment = time.time_ns()
-    return Manifest(moment, dict(_files(os.fsencode(folder))), file_system(folder) in TRUSTED)
+    try:
+        return Manifest(moment, dict(_files(os.fsencode(folder))), file_system(folder) in TRUSTED)
+    except OSError as error:
+        name = printable(os.fsdecode(error.filename or folder), 1024)
+        why = f"{name} cannot be read: {error.strerror}"
+        raise KrafError("data directory", folder, why, "The source is still the owner's; see the disk") from error
 
 
 def changed(folder: str, before: Manifest) -> list[bytes] | None:
@@ -103,12 +110,12 @@ def _files(folder: bytes, below: bytes = b"") -> Iterator[tuple[bytes, Tuple]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             path = below + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files(entry.path, path + b"/")
-                continue
             try:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _files(entry.path, path + b"/")
+                    continue
                 found = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue  # the app removed it meanwhile
             if stat.S_ISREG(found.st_mode):
                 yield path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

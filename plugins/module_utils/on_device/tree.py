@@ -213,6 +213,7 @@ def set_aside(folder: str, epoch: int) -> None:
     old, new = Path(kept(folder, epoch)), Path(f"{folder}.kraf-lost-{epoch}")
     if old.exists() and not new.exists():
         os.rename(old, new)
+        files.sync_directory(Path(folder).parent)
 
 
 def set_asides(folder: str) -> list[str]:
@@ -254,7 +255,8 @@ def _mkpath(pair: Pair) -> list[str]:
 
 
 def _durable(pair: Pair) -> list[str]:
-    """At the edge, files are made durable one by one; that rsync is known, the device's may be too old for it."""
+    """At the edge, files are made durable one by one, so that little is left for the sync before the comparison; that
+    rsync is known, the device's may be too old for it."""
     return ["--remote-option=--fsync"] if pair.target.startswith("rsync://") else []
 
 
@@ -346,7 +348,9 @@ def _rsync(
 
 
 def _failed(what: str, pair: Pair, result: Result) -> KrafError:
-    said = result.stderr.strip()[-1500:]
+    # What the app has removed meanwhile is no reason, and may be much.
+    lines = [line for line in result.stderr.splitlines() if not line.startswith("file has vanished: ")]
+    said = "\n".join(lines).strip()[-1500:]
     why = f"rsync did not end in time: {said}" if result.timed_out else f"rsync ended with {result.rc}: {said}"
     if result.rc == 127:
         return KrafError("rsync on the device", None, said, "Install the package rsync on the device")
@@ -363,6 +367,7 @@ def unswap(folder: str, epoch: int) -> None:
             shutil.rmtree(new)
         os.rename(folder, new)
     os.rename(old, folder)
+    files.sync_directory(Path(folder).parent)
 
 
 def purge(folder: str, epoch: int) -> list[str]:

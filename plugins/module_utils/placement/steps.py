@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -13,6 +14,7 @@ from typing import Any, Callable
 
 from ..catalog.records import SERVICE, TIME
 from ..cluster.converge import converge
+from ..cluster.errors import WaitTimeout
 from ..cluster.kinds import PERSISTENT_VOLUME_CLAIM, SECRET
 from ..core import names, sizes
 from ..core.errors import KrafError
@@ -49,10 +51,10 @@ def progress(text: str, total: int) -> str:
         text: of the device: bytes done, and seconds since it began.
         total: bytes of the data.
     """
-    words = text.split()
-    if len(words) != 2 or not words[0].isdigit() or not total:
+    found = re.fullmatch(r"([0-9]+) ([0-9]+(?:\.[0-9]+)?)", text.strip())
+    if not found or not total:
         return "first copy goes on"
-    done, seconds = min(int(words[0]), total), float(words[1])
+    done, seconds = min(int(found[1]), total), float(found[2])
     left = f", about {seconds * (total - done) / done:.0f} s left" if done else ""
     return f"first copy {100 * done // total:3d} %, {sizes.human(done)} of {sizes.human(total)}{left}"
 
@@ -376,10 +378,13 @@ class Steps:
         if not job.app.data:
             return
         state, claim, plan = self._volume()
-        volumes.execute(job.cluster, state, plan, False, 0)
-        if claim is not None and 0 < real(claim) < self._needed():
-            why = f"it has {sizes.human(real(claim))}, the data need {sizes.human(self._needed())}"
-            raise KrafError(f"volume of app {job.app.key}", None, why, "Ask for more (volume_size), then run it again")
+        has, needed = real(claim) if claim is not None else 0, self._needed()
+        try:
+            # What is asked for is enough; one that has less is still to grow.
+            volumes.execute(job.cluster, state, plan, False, job.limits.wait if 0 < has < needed else 0)
+        except WaitTimeout as late:
+            why = f"it has {sizes.human(has)}, the data need {sizes.human(needed)}, and it does not grow: {late.why}"
+            raise KrafError(f"volume of app {job.app.key}", None, why, late.fix, **late.facts) from late
 
     def _volume(self) -> tuple[State, dict[str, Any] | None, volumes.Plan]:
         """What there is, the claim of the app's volume if it has one, and what is to be done for it."""

@@ -58,6 +58,8 @@ HIDDEN: dict[str, Callable[[Path], object]] = {
     "mode": lambda folder: (folder / "plain").chmod(0o600),
     "owner": lambda folder: os.chown(folder / "plain", 7, 8),
     "attribute": lambda folder: os.setxattr(folder / "plain", "user.kraf", b"other"),
+    "access-list": lambda folder: os.setxattr(folder / "plain", trees.ACCESS, trees.acl(4714, 1)),
+    "default-access-list": lambda folder: os.setxattr(folder / "empty-dir", trees.DEFAULT, trees.acl(4714, 7)),
     "removed": lambda folder: (folder / "plain").unlink(),
     "new": lambda folder: (folder / b"new\xff\n".decode(errors="surrogateescape")).write_text("new"),
     "renamed": lambda folder: (folder / "deep").rename(folder / "deeper"),
@@ -107,21 +109,39 @@ def test_whatever_changed_since_the_first_copy_comes_back(mover: Running, folder
     assert trees.seen(Path(tree.beside(str(folder), 3))) == trees.seen(edge)
 
 
-def test_a_write_through_mmap_is_seen_although_the_page_was_dirty_before(folder: Path) -> None:
-    path = folder / "big"
+def test_a_write_through_mmap_after_the_first_copy_arrives_although_the_page_was_dirty_before(
+    mover: Running, folder: Path
+) -> None:
+    path, pairs = folder / "big", tree.to_edge([("store", str(folder))], mover.remote, 2, 0)
     with path.open("r+b") as stream, mmap.mmap(stream.fileno(), 0) as memory:
         memory[0:4] = b"1111"
         time.sleep(0.1)
         before = manifest.make(str(folder))
+        tree.first("notes", 1, pairs, mover.remote, LIMIT)
         time.sleep(0.1)
         # The page is mapped for writing already; without the sync in between this write would leave no trace.
         memory[0:4] = b"2222"
-    assert b"big" in (manifest.changed(str(folder), before) or [])
+    copy = mover.data / "2/store"
+    assert (copy / "big").read_bytes()[:4] == b"1111"
+    again = manifest.changed(str(folder), before)
+    assert again is not None
+    assert b"big" in again
+    changes = {"store": tree.listed("notes", "store", again)}
+    tree.final("notes", pairs, mover.remote, LIMIT, changes)
+    tree.compare("notes", pairs, mover.remote, LIMIT, changes)
+    assert (copy / "big").read_bytes()[:4] == b"2222"
+    assert trees.seen(copy) == trees.seen(folder)
 
 
-def test_what_was_written_just_before_the_first_copy_is_read_again(folder: Path) -> None:
+def test_what_was_written_just_before_the_first_copy_is_read_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "plain").write_text("a moment ago")
-    before = manifest.make(str(folder))
+    soon = (folder / "plain").stat().st_ctime_ns + manifest.TICK_NS // 2
+    with monkeypatch.context() as patch:
+        # A sync may take longer than the tick.
+        patch.setattr(manifest.time, "time_ns", lambda: soon)
+        before = manifest.make(str(folder))
     assert b"plain" in (manifest.changed(str(folder), before) or [])
 
 

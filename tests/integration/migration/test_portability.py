@@ -7,17 +7,19 @@ import dataclasses
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, given, settings, target
 from hypothesis import strategies as st
 
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import Port
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
+from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import MIGRATION
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import namespace, workload
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Workload
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.container import from_inspect
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.inside import resolve
 from ansible_collections.kraf.edge.plugins.module_utils.placement import definition, portability, verdicts
+from ansible_collections.kraf.edge.plugins.module_utils.placement.records import Records
 from ansible_collections.kraf.edge.plugins.module_utils.placement.verdicts import REFUSED
 from tests.integration import pods
 from tests.integration.apiserver import ApiServer
@@ -43,6 +45,11 @@ def server(api: ApiServer) -> Cluster:
 def some(**given: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     """Any few of these keys."""
     return st.fixed_dictionaries({}, optional=given)
+
+
+def words(**given: st.SearchStrategy[Any]) -> dict[str, st.SearchStrategy[Any]]:
+    """Docker's own."""
+    return given
 
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -79,7 +86,7 @@ TMPFS = ["", "size=64m", "size=65536,mode=700", "noexec", "size=50%"]
 LOGS = [{"Type": "json-file", "Config": {}}, {"Type": "splunk", "Config": {"splunk-token": CANARY}}]
 VARIABLES = ["A", "1X", "B-C", "A B", "TOKEN", "..", "a" * 300]
 
-host_config = some(
+HOST = words(
     RestartPolicy=st.builds(
         lambda name, number: {"Name": name, "MaximumRetryCount": number if name == "on-failure" else 0},
         st.sampled_from(["", "no", "always", "unless-stopped", "on-failure"]),
@@ -131,7 +138,7 @@ host_config = some(
     Annotations=st.just({"secret": CANARY}),
     NotYetKnown=st.sampled_from(["", "x", 7, True]),
 )  # fmt: skip
-config = some(
+CONFIG = words(
     Hostname=st.sampled_from([ID[:12], "kitchen"]),
     Domainname=st.sampled_from(["", "home"]),
     User=user,
@@ -183,11 +190,12 @@ def mounts(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @st.composite
-def containers(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Docker's answer, and the container as the device describes it."""
-    mounted = draw(st.just([]) | mounts())
-    host, places = draw(host_config), [one["Destination"] for one in mounted]
-    if host and draw(st.booleans()):
+def containers(draw: st.DrawFn, everything: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Docker's answer, and the container as the device describes it: one that uses some words of Docker's, or all."""
+    mounted = draw(mounts() if everything else st.just([]) | mounts())
+    host = draw(st.fixed_dictionaries(HOST) if everything else some(**HOST))
+    places = [one["Destination"] for one in mounted]
+    if host and not everything and draw(st.booleans()):
         # With everything set, something is refused nearly always.
         kept = draw(st.sets(st.sampled_from(sorted(host)), max_size=3))
         host = {key: value for key, value in host.items() if key in kept}
@@ -205,7 +213,7 @@ def containers(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
         "Config": {
             "Image": draw(st.sampled_from(["web:1", "sha256:11", "Registry/X"])),
             "Hostname": ID[:12],
-            **draw(config),
+            **draw(st.fixed_dictionaries(CONFIG) if everything else some(**CONFIG)),
         },
         "HostConfig": host,
         "Mounts": [{key: value for key, value in one.items() if key != "looked"} for one in mounted],
@@ -344,3 +352,26 @@ def test_any_container_moves_or_is_refused_by_the_name_of_a_property(
     shown = [server.apply(one, dry_run=True) for one in [*rendered, *made_of]]
     for never in NEVER:
         assert f'"{never}"' not in str(shown).replace("'", '"')
+
+
+@pytest.fixture(scope="module")
+def records(kinds: None, server: Cluster) -> Records:
+    return Records(server, DEVICE, UID, "faces")
+
+
+@pytest.mark.parametrize("everything", [False, True])
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_the_report_of_any_container_is_stored_whole(
+    server: Cluster, records: Records, everything: bool, data: st.DataObject
+) -> None:
+    _answer, found = data.draw(containers(everything))
+    rows = definition.adopt(found, DEVICE).report
+    target(float(len(rows)), label="rows")
+    records.begin("edge", 2, "ann", verdicts.stored(rows))
+    migration = server.get(MIGRATION, "faces-2", f"kraf-{DEVICE}")
+    assert migration is not None
+    stored = migration["status"]["portability"]
+    assert len(rows) <= verdicts.MOST
+    told = [(one["property"], one["verdict"], one["why"]) for one in rows]
+    assert sorted((one["property"], one["verdict"], one["why"]) for one in stored) == sorted(told)

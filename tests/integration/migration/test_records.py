@@ -11,8 +11,10 @@ from ansible_collections.kraf.edge.plugins.module_utils.cluster.errors import In
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import MIGRATION, PLACEMENT
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import namespace
-from ansible_collections.kraf.edge.plugins.module_utils.placement import inventory
+from ansible_collections.kraf.edge.plugins.module_utils.placement import inventory, portability, verdicts
 from ansible_collections.kraf.edge.plugins.module_utils.placement.records import DONE, Records
+from ansible_collections.kraf.edge.plugins.module_utils.placement.verdicts import KEPT, LOST
+from tests.unit.placement.containers import APP, container
 
 UID = "6a0cbb2e-38a4-4a9f-9d2f-5a1f0f6c9d11"
 STANDBY = {
@@ -96,6 +98,51 @@ def test_a_reason_that_is_too_long_is_cut_rather_than_refused(records: Records, 
     found = cluster.get(MIGRATION, "faces-2", f"kraf-{device}")
     assert found is not None
     assert len(found["status"]["message"]) == 4000
+
+
+def report(cluster: Cluster, device: str) -> list[dict[str, str]]:
+    found = cluster.get(MIGRATION, "faces-2", f"kraf-{device}")
+    assert found is not None
+    rows: list[dict[str, str]] = found["status"]["portability"]
+    return rows
+
+
+def test_the_portability_report_stands_in_the_migration_whatever_becomes_of_it(
+    records: Records, cluster: Cluster, device: str
+) -> None:
+    rows = portability.examine(APP, container(auto_remove=True, privileged=True), ["privileged"])
+    records.begin("edge", 2, "ann", verdicts.stored(rows))
+    records.note(2, result="Undone", step="copy", message="the line broke")
+    assert report(cluster, device) == verdicts.stored(rows)
+    assert (
+        {one["verdict"] for one in rows} == {one["verdict"] for one in report(cluster, device)} == set(verdicts.ORDER)
+    )
+    again = portability.examine(APP, container())
+    records.begin("edge", 2, "bob", verdicts.stored(again))
+    assert report(cluster, device) == verdicts.stored(again) != verdicts.stored(rows)
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e4", "\u20ac", "\U0001f600", '"'])
+def test_the_largest_report_that_there_can_be_is_stored_with_all_its_rows(
+    records: Records, cluster: Cluster, device: str, letter: str
+) -> None:
+    rows = [verdicts.row(f"{number:03d} {letter * 300}", LOST, letter * 2000) for number in range(verdicts.MOST)]
+    records.begin("edge", 2, "ann", verdicts.stored(rows))
+    records.begin("edge", 2, "bob", verdicts.stored(rows))
+    records.note(2, message=letter * 10_000, job={"log": letter * 16_384})
+    assert report(cluster, device) == rows
+    assert len(rows[0]["property"] + rows[0]["why"]) == 256 + 1024
+
+
+def test_of_a_longer_report_what_differs_most_is_stored_and_the_rest_is_counted(
+    records: Records, cluster: Cluster, device: str
+) -> None:
+    kept = [verdicts.row(f"variable {number}", KEPT, "x") for number in range(2 * verdicts.MOST)]
+    records.begin("edge", 2, "ann", verdicts.stored([*kept, verdicts.row("network", LOST, "y")]))
+    found = report(cluster, device)
+    assert [one["property"] for one in found[:2]] == ["network", "variable 0"]
+    assert len(found) == verdicts.MOST
+    assert found[-1]["property"] == f"{verdicts.MOST + 2} more"
 
 
 def test_a_lost_side_is_named_until_it_was_told(records: Records) -> None:

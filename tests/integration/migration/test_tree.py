@@ -48,6 +48,19 @@ def test_everything_arrives_at_the_edge_as_it_was(mover: Running, folder: Path) 
     assert trees.allocated(copy / "sparse") < 1 << 20
 
 
+def test_access_control_lists_and_those_that_new_files_inherit_arrive_at_the_edge(mover: Running, folder: Path) -> None:
+    copy = copy_to_edge(folder, mover)
+    assert os.getxattr(copy / "shared", trees.ACCESS) == trees.acl(4711, 7)
+    assert os.getxattr(copy / "shared", trees.DEFAULT) == trees.acl(4712, 6)
+    assert trees.ACCESS not in os.listxattr(copy / "shared/before")
+    for name in ("shared/inherits", "shared/below"):
+        assert os.getxattr(copy / name, trees.ACCESS) == os.getxattr(folder / name, trees.ACCESS)
+    (copy / "shared/made-at-the-edge").touch()
+    (folder / "shared/made-on-the-device").touch()
+    made = os.getxattr(copy / "shared/made-at-the-edge", trees.ACCESS)
+    assert made == os.getxattr(folder / "shared/made-on-the-device", trees.ACCESS)
+
+
 def test_everything_comes_back_beside_the_old_data(mover: Running, folder: Path) -> None:
     copy_to_edge(folder, mover)
     edge = mover.data / "2/store"
@@ -116,6 +129,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         "link-relative",
     ),
     "attribute": (_xattr, "plain"),
+    "access-list": (lambda copy: os.setxattr(copy / "plain", trees.ACCESS, trees.acl(4713, 6)), "plain"),
+    "default-access-list": (lambda copy: os.removexattr(copy / "shared", trees.DEFAULT), "shared"),
     "one-file-two-names": (
         lambda copy: ((copy / "hard-1").unlink(), (copy / "hard-1").write_text("one inode")),
         "hard-1",

@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import struct
 from pathlib import Path
 
 ODD = ("plain", "with space", "-dash", "new\nline", "tab\t", "quote'\"", "star*[a-z]?", "späße", "$HOME `id`", "a\\b")
 HOUR = 3600 * 10**9
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
 """cap_net_bind_service+ep, as the kernel keeps it."""
+ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+
+
+def acl(user: int, rights: int) -> bytes:
+    """An access control list by which one more user has rights, as the kernel takes it (linux/posix_acl_xattr.h)."""
+    nobody = 0xFFFFFFFF
+    owner, named, group, named_group, mask, other = 1, 2, 4, 8, 16, 32
+    entries = [(owner, 7, nobody), (named, rights, user), (group, 5, nobody), (named_group, 1, 4242)]
+    entries += [(mask, 7, nobody), (other, 0, nobody)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *one) for one in entries)
 
 
 def fill(root: Path) -> None:
@@ -51,6 +62,14 @@ def fill(root: Path) -> None:
     (root / "program").write_bytes(b"\x7fELF")
     os.setxattr(root / "program", "security.capability", CAPABILITY)
     (root / ".hidden").write_text("hidden")
+    shared = root / "shared"
+    shared.mkdir()
+    (shared / "before").write_text("made before its folder had a list of its own")
+    os.setxattr(shared, ACCESS, acl(4711, 7))
+    os.setxattr(shared, DEFAULT, acl(4712, 6))
+    (shared / "inherits").write_text("made by an app that knows nothing of lists")
+    (shared / "below").mkdir()
+    os.setxattr(root / "plain", ACCESS, acl(4713, 4))
     for number, (folder, folders, files) in enumerate(os.walk(os.fsencode(root), topdown=False)):
         for entry in [*files, *folders, b"."]:
             moment = 1_500_000_000 * 10**9 + number * HOUR + 123_456_789
