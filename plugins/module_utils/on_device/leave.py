@@ -26,6 +26,8 @@ LEFT = (
     "var/lib/kraf/deadman",
     "var/lib/kraf/standby",
     "var/lib/kraf/jobs",
+    "var/lib/kraf/cron",
+    "var/lib/kraf/at-the-edge",
     "var/lib/kraf/takeover.json",
     "usr/local/lib/kraf",
 )

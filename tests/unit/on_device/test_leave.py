@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import leave, outcome, placement
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import leave, outcome, placement, service
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.run import Result
 
 MOUNTS = """\
@@ -126,3 +127,9 @@ def test_a_mount_that_stays_leaves_everything_as_it_is(
     assert caught.value.value == "/srv/kraf/photos/my films"
     assert leave.look(root).units == found.units
     assert (root / "etc/kraf/tls/device.pem").exists()
+
+
+def test_all_that_the_device_remembers_of_apps_is_known() -> None:
+    sources = "".join(path.read_text() for path in Path(leave.__file__).parent.glob("*.py"))
+    folders = {f"var/lib/kraf/{name}" for name in re.findall(r'ROOT / "([a-z-]+)"', sources)}
+    assert folders | {str(service.AWAY.relative_to("/"))} <= set(leave.LEFT)
