@@ -29,7 +29,7 @@ DEVICE, CONTROL = "pi1", "control1"
 INSIDE = 8000
 OTHER = {"edge": "device", "device": "edge"}
 LIMIT = 900.0
-FRESH = "24M"
+FRESH = "64M"
 """So much of new data, and of a new image, that it takes some seconds to send them."""
 
 

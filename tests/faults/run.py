@@ -79,7 +79,7 @@ TAKEN: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """When something is taken away while the play sleeps; "sleeper" and "rival" are another operator's run."""
 AMIDST: dict[str, dict[str, tuple[float, ...]]] = {
-    "edge": {"": (5, 20), "registry": (5,), "network": (5, 20)},
+    "edge": {"": (4, 14), "registry": (4,), "network": (4, 14)},
     "device": {"": (6,), "network": (6,)},
 }
 """Seconds into the step prepare, while an image or data are sent, when a play is killed or something is taken away."""
