@@ -37,7 +37,52 @@ class Engine:
 
     socket: Path
     log: Path
-    pid: int = 0
+    argv: Sequence[str]
+    path: str
+    daemon: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        """Start it, and wait until it answers: what it starts again by itself has been started by then."""
+        with self.log.open("ab") as stream:
+            self.daemon = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                env={**os.environ, "PATH": self.path},
+            )
+        parts.until(self._answers, what=f"dockerd, see {self.log}")
+
+    def _answers(self) -> bool:
+        assert self.alive(), self.log.read_text()
+        try:
+            return self.ask("GET", "/_ping") == "OK"
+        except (OSError, http.client.HTTPException):
+            return False
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self.daemon.pid if self.daemon else 0
+
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return self.daemon is not None and self.daemon.poll() is None
+
+    def end(self) -> None:
+        """End it, and with it all containers."""
+        assert self.daemon
+        self.daemon.send_signal(signal.SIGTERM)
+        try:
+            self.daemon.wait(30)
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()
+            self.daemon.wait()
+
+    def restart(self) -> None:
+        """As ``systemctl restart docker`` does, or a reboot."""
+        self.end()
+        self.run()
 
     def ask(self, method: str, path: str, body: Any = None, expected: Sequence[int] = (200, 201, 204)) -> Any:
         """One request of Docker's API; its answer decoded, or as text where it is none."""
@@ -121,34 +166,12 @@ def running(folder: Path, apart: bool = True) -> Iterator[Engine]:
     argv += [f"{programs}/usr/sbin/dockerd", "--config-file", f"{folder}/daemon.json", "--data-root", f"{folder}/data"]
     argv += ["--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/docker.pid", "--host", f"unix://{socket}"]
     argv += ["--bip", "172.31.254.1/24", "--storage-driver", "vfs"]
-    engine = Engine(socket, log)
-    with log.open("wb") as stream:
-        child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env={**os.environ, "PATH": path}
-        )
-        engine.pid = child.pid
-        try:
-            parts.until(lambda: _answers(engine, child), what=f"dockerd, see {log}")
-            yield engine
-        finally:
-            _end(engine, child)
-
-
-def _answers(engine: Engine, child: subprocess.Popen[bytes]) -> bool:
-    assert child.poll() is None, engine.log.read_text()
+    engine = Engine(socket, log, argv, path)
     try:
-        return engine.ask("GET", "/_ping") == "OK"
-    except (OSError, http.client.HTTPException):
-        return False
-
-
-def _end(engine: Engine, child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        for one in engine.ask("GET", "/containers/json?all=1"):
-            engine.remove(one["Id"])
-    child.send_signal(signal.SIGTERM)
-    try:
-        child.wait(30)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+        engine.run()
+        yield engine
+    finally:
+        if engine.alive():
+            for one in engine.ask("GET", "/containers/json?all=1"):
+                engine.remove(one["Id"])
+        engine.end()
