@@ -362,6 +362,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import (
     runner,
     ways,
 )
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.reference import Login
 
 STEPS = {
     "move_to_edge": handover.move_to_edge,
@@ -436,7 +437,7 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     if step == "look":
         held = [(one["name"], one["path"], one["container"]) for one in given["data"]]
         return {"changed": False, **adopt.look(given["app"], given["container"], held, given["secrets"])}
-    login = images.Login(given["username"], given["password"])
+    login = Login(given["username"], given["password"])
     if step == "served":
         found = {one: images.offered(one, given["registry"], login) for one in given["references"]}
         return {"changed": False, "served": found}

@@ -104,6 +104,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.core.errors import KrafError
 from ..module_utils.core.module import run
 from ..module_utils.on_device import docker, images, registry
+from ..module_utils.on_device.reference import Login, Reference
 
 ARGS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -120,7 +121,7 @@ ARGS: dict[str, Any] = {
 }
 
 
-def present(params: dict[str, Any], login: images.Login, there: str, check: bool) -> bool:
+def present(params: dict[str, Any], login: Login, there: str, check: bool) -> bool:
     """Pull the image if need be; whether there was need."""
     name = params["name"]
     if not there and not check:
@@ -137,7 +138,7 @@ def present(params: dict[str, Any], login: images.Login, there: str, check: bool
     return True
 
 
-def pushed(params: dict[str, Any], login: images.Login, there: str, check: bool) -> bool:
+def pushed(params: dict[str, Any], login: Login, there: str, check: bool) -> bool:
     """Bring the image to its registry if need be; whether there was need."""
     name, source = params["name"], params["source"]
     if there and (not source or there in images.digests(source) or same(params, login)):
@@ -154,9 +155,9 @@ def pushed(params: dict[str, Any], login: images.Login, there: str, check: bool)
     return True
 
 
-def same(params: dict[str, Any], login: images.Login) -> bool:
+def same(params: dict[str, Any], login: Login) -> bool:
     """Whether the registry has just what O(source) is here: one that came out of an index has that one's digest."""
-    name = images.Reference.of(params["name"])
+    name = Reference.of(params["name"])
     found = registry.Registry(name.registry, login, params["timeout"]).manifest(name.repository, name.tag)
     image = (docker.inspect_image(params["source"]) or {}).get("Id")
     return found is not None and bool(image) and (found.parsed.get("config") or {}).get("digest") == image
@@ -168,9 +169,9 @@ def build(params: dict[str, Any], name: str) -> None:
     images.build(name, context, params["build_args"], params["build_network"], params["timeout"])
 
 
-def joined(params: dict[str, Any], login: images.Login, check: bool) -> bool:
+def joined(params: dict[str, Any], login: Login, check: bool) -> bool:
     """Bring this host's architecture to what the registry has of others; whether there was need."""
-    name, mine = images.Reference.of(params["name"]), images.architecture()
+    name, mine = Reference.of(params["name"]), images.architecture()
     there = registry.Registry(name.registry, login, params["timeout"])
     has = registry.architectures(there, name.repository, name.tag)
     if mine in has or check:
@@ -185,7 +186,7 @@ def joined(params: dict[str, Any], login: images.Login, check: bool) -> bool:
 
 def body(module: AnsibleModule) -> dict[str, Any]:
     params, check = module.params, module.check_mode
-    login = images.Login(params["username"], params["password"])
+    login = Login(params["username"], params["password"])
     if check and not os.path.exists(docker.SOCKET):
         return {"changed": True, "digest": "", "architecture": ""}
     try:

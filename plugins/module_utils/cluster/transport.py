@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from typing import Any, Callable
 from urllib.parse import urlencode
 
+from ..core import retry_after
 from ..core.imports import require
 from .errors import ClusterError, of_status
 from .package import parts
 
 READ_ATTEMPTS = 3
 """A read is repeated when its connection breaks; a write never, for nobody knows whether it was done."""
+LONGEST_WAIT = 5.0
+"""Seconds before a read is repeated, whatever the API server asks for."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,8 @@ class Transport:
                 time.sleep(0.2 * attempt)
                 continue
             if response.status in (429, 503) and "Retry-After" in response.headers and attempt < attempts:
-                time.sleep(min(5.0, float(response.headers["Retry-After"] or 1)))
+                wait = retry_after.seconds(response.headers["Retry-After"], LONGEST_WAIT)
+                time.sleep(1.0 if wait is None else wait)
                 continue
             if not 200 <= response.status < 300:
                 raise of_status(self.server, method, path, response.status, _status(data))

@@ -9,7 +9,6 @@ API: https://docs.docker.com/reference/api/engine/version/v1.41/ (Docker 20.10)
 
 from __future__ import annotations
 
-import base64
 import http.client
 import io
 import json
@@ -24,10 +23,12 @@ from urllib.parse import quote, urlencode
 
 from ..core.errors import KrafError
 from . import docker
+from .reference import Login, Reference
+from .registry import Registry
 
 ATTEMPTS = 6
 FIRST_DELAY = 2.0
-"""Seconds; doubled after each refusal. Docker does not pass on how long the registry asks to wait."""
+"""Seconds; doubled after each refusal. It is waited so long where the registry does not say how long it wants."""
 
 ASK = 15.0
 """Seconds to ask a registry for what need not be known."""
@@ -52,45 +53,6 @@ _REASONS = (
 )
 
 
-@dataclass(frozen=True)
-class Reference:
-    """The name of an image, taken apart as Docker does it."""
-
-    registry: str
-    repository: str
-    tag: str
-
-    @classmethod
-    def of(cls, name: str) -> Reference:
-        """Take a name apart; the registry is empty when it names none."""
-        first, _unused, rest = name.partition("/")
-        registry, path = (first, rest) if rest and (set(first) & set(".:") or first == "localhost") else ("", name)
-        repository, _unused, tag = path.partition(":")
-        return cls(registry, repository, tag or "latest")
-
-    @property
-    def untagged(self) -> str:
-        """The name without its tag."""
-        return f"{self.registry}/{self.repository}" if self.registry else self.repository
-
-    @property
-    def full(self) -> str:
-        """The whole name."""
-        return f"{self.untagged}:{self.tag}"
-
-
-@dataclass(frozen=True)
-class Login:
-    """Credentials for image registries."""
-
-    username: str = ""
-    password: str = ""
-
-    def headers(self) -> dict[str, str]:
-        """What Docker wants to see with a request."""
-        return {"X-Registry-Auth": _encode({"username": self.username, "password": self.password})}
-
-
 def architecture() -> str:
     """The architecture of this host's Docker, in the image format's word (amd64, arm64, arm)."""
     status, answer = docker.call("GET", "/version")
@@ -110,7 +72,7 @@ def served(name: str, login: Login, timeout: float = 600, sleep: Callable[[float
         KrafError: when this host's Docker cannot ask the registry.
     """
     path = f"/distribution/{quote(name, safe='/:')}/json"
-    content, message = _patiently("GET", path, login, timeout, sleep)
+    content, message = _patiently("GET", path, name, login, timeout, sleep)
     if not message:
         return str(json.loads(content)["Descriptor"]["digest"])
     if _absent(message):
@@ -137,7 +99,7 @@ def offered(name: str, registry: str, login: Login) -> dict[str, Any]:
     mine = login if Reference.of(name).registry == registry else Login()
     path = f"/distribution/{quote(name, safe='/:@')}/json"
     try:
-        content, message = _patiently("GET", path, mine, ASK, time.sleep)
+        content, message = _patiently("GET", path, name, mine, ASK, time.sleep)
     except KrafError as error:
         # Such as a registry that never answers a device without internet; the nodes may have a way to it.
         content, message = b"", error.why
@@ -154,7 +116,7 @@ def pull(name: str, login: Login, timeout: float, sleep: Callable[[float], None]
     """Pull an image. Raises KrafError."""
     image = Reference.of(name)
     query = urlencode({"fromImage": image.untagged, "tag": image.tag})
-    _content, message = _patiently("POST", f"/images/create?{query}", login, timeout, sleep)
+    _content, message = _patiently("POST", f"/images/create?{query}", name, login, timeout, sleep)
     if message:
         raise refused(name, "pull", message)
 
@@ -230,7 +192,7 @@ def push(
             tell(layers)
 
     path = f"/images/{quote(image.untagged, safe='/:')}/push?{urlencode({'tag': image.tag})}"
-    _content, message = _patiently("POST", path, login, timeout, sleep, hear)
+    _content, message = _patiently("POST", path, name, login, timeout, sleep, hear)
     if message:
         raise refused(name, "push", message)
     return layers
@@ -317,6 +279,7 @@ def refused(name: str, verb: str, message: str) -> KrafError:
 def _patiently(
     method: str,
     path: str,
+    name: str,
     login: Login,
     timeout: float,
     sleep: Callable[[float], None],
@@ -328,10 +291,27 @@ def _patiently(
     while True:
         status, content = _send(method, path, b"", login.headers(), max(1.0, deadline - time.monotonic()), hear)
         error = _outcome(content)[0] if status == 200 else _message(content) or f"it answered {status}"
-        if not _too_many(error) or delay >= FIRST_DELAY * 2 ** (ATTEMPTS - 1) or time.monotonic() + delay > deadline:
+        if not _too_many(error) or delay >= FIRST_DELAY * 2 ** (ATTEMPTS - 1):
             return content, error
-        sleep(delay)
+        wanted = _wanted(name, login)
+        pause = delay if wanted is None else wanted
+        if time.monotonic() + pause > deadline:
+            return content, error
+        sleep(pause)
         delay *= 2
+
+
+def _wanted(name: str, login: Login) -> float | None:
+    """How long an image's registry wants to be left alone, in seconds: Docker does not pass it on."""
+    plain, _unused, digest = name.partition("@")
+    image = Reference.of(plain)
+    if not image.registry:
+        # Docker's own says it only to whoever has got a token.
+        return None
+    try:
+        return Registry(image.registry, login, ASK).patience(image.repository, digest or image.tag)
+    except (KrafError, OSError):
+        return None
 
 
 def _too_many(message: str) -> bool:
@@ -397,7 +377,3 @@ def _message(content: bytes) -> str:
         return str(json.loads(content)["message"])
     except (ValueError, KeyError, TypeError):
         return content[:300].decode("utf-8", "replace")
-
-
-def _encode(value: Mapping[str, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(dict(value)).encode()).decode()

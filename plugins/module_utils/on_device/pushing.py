@@ -24,7 +24,8 @@ from typing import Any, Callable
 
 from ..core.errors import KrafError
 from . import docker, files, images, placement
-from .images import Layers, Login, Reference
+from .images import Layers
+from .reference import Login, Reference
 from .registry import Registry, join
 
 TELL = 0.5

@@ -17,13 +17,15 @@ import json
 import os
 import platform
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable
 from urllib.parse import quote, urlencode, urlsplit
 
+from ..core import retry_after
 from ..core.errors import KrafError
-from .images import Login, Reference
+from .reference import Login, Reference
 
 CERTIFICATES = "/etc/docker/certs.d"
 """Where this host's Docker finds whom it trusts; the role image_registry writes it."""
@@ -35,6 +37,11 @@ OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEXES = (DOCKER_INDEX, OCI_INDEX)
 LARGEST_MANIFEST = 4 * 2**20
 """Bytes; registries take no larger one."""
+BUSY = (429, 503)
+"""Answers that may come with the time after which to ask again."""
+ATTEMPTS = 4
+LONGEST_WAIT = 60.0
+"""Seconds between two of them, whatever a registry wants."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +107,15 @@ class Registry:
         address: host and port.
         login: credentials.
         timeout: seconds for each answer.
+        sleep: waits that many seconds between two tries.
     """
 
-    def __init__(self, address: str, login: Login, timeout: float = 60) -> None:
+    def __init__(
+        self, address: str, login: Login, timeout: float = 60, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self.address = address
         self._timeout = timeout
+        self._sleep = sleep
         word = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
         self._headers = {"Authorization": f"Basic {word}"} if login.username else {}
         authority = os.path.join(CERTIFICATES, address, "ca.crt")
@@ -113,16 +124,32 @@ class Registry:
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """One request; status, headers and content of the answer.
+        """One request; status, headers and content of the answer. One that is busy is asked again when it says so.
 
         Raises:
             KrafError: when there is none.
         """
+        for attempt in range(1, ATTEMPTS + 1):
+            status, answered, content = self._once(method, path, body, headers)
+            wait = _wait(status, answered)
+            if wait is None or attempt == ATTEMPTS:
+                break
+            self._sleep(wait)
+        return status, answered, content
+
+    def patience(self, repository: str, reference: str) -> float | None:
+        """Seconds after which it wants to be asked for an image again; None when it does not say."""
+        status, headers, _content = self._once("HEAD", _manifest_path(repository, reference))
+        return _wait(status, headers)
+
+    def _once(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
         connection = http.client.HTTPSConnection(self.address, timeout=self._timeout, context=self._trust)
         try:
             connection.request(method, path, body or None, {**self._headers, **(headers or {})})
             answer = connection.getresponse()
-            return answer.status, dict(answer.headers), answer.read()
+            return answer.status, {key.title(): value for key, value in answer.headers.items()}, answer.read()
         except (OSError, http.client.HTTPException) as error:
             why = f"host {platform.node()} cannot speak with it: {error or type(error).__name__}"
             fix = f"Check that it runs, and that {CERTIFICATES}/{self.address}/ca.crt is its authority"
@@ -133,7 +160,7 @@ class Registry:
     def manifest(self, repository: str, reference: str) -> Manifest | None:
         """What it has under a tag or a digest; None when it has nothing."""
         accept = ", ".join((DOCKER_MANIFEST, OCI_MANIFEST, *INDEXES))
-        path = f"/v2/{quote(repository)}/manifests/{quote(reference, safe=':')}"
+        path = _manifest_path(repository, reference)
         status, headers, content = self.ask("GET", path, headers={"Accept": accept})
         if status == 404:
             return None
@@ -167,7 +194,7 @@ class Registry:
 
     def put(self, repository: str, reference: str, manifest: Manifest) -> None:
         """Store a manifest, all of whose blobs or images are there."""
-        path = f"/v2/{quote(repository)}/manifests/{quote(reference, safe=':')}"
+        path = _manifest_path(repository, reference)
         status, _headers, content = self.ask("PUT", path, manifest.content, {"Content-Type": manifest.media_type})
         self._expect(status, (201,), content, f"{repository}:{reference}")
 
@@ -177,6 +204,14 @@ class Registry:
         said = content[:300].decode("utf-8", "replace").strip()
         fix = "Check username and password" if status in (401, 403) else "See its log"
         raise KrafError("image registry", f"{self.address}/{name}", f"it answered {status}: {said}", fix)
+
+
+def _manifest_path(repository: str, reference: str) -> str:
+    return f"/v2/{quote(repository)}/manifests/{quote(reference, safe=':')}"
+
+
+def _wait(status: int, headers: Mapping[str, str]) -> float | None:
+    return retry_after.seconds(headers.get("Retry-After"), LONGEST_WAIT) if status in BUSY else None
 
 
 def parts_of(registry: Registry, reference: str, architecture: str) -> list[tuple[str, Part]]:

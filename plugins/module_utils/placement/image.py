@@ -12,7 +12,7 @@ from typing import Any
 
 from ..catalog.records import App
 from ..core.errors import KrafError
-from ..on_device.images import Reference
+from ..on_device.reference import Reference
 from . import verdicts
 from .verdicts import KEPT, LOST, Row
 

@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import registry
-from ansible_collections.kraf.edge.plugins.module_utils.on_device.images import Login
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.reference import Login
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.registry import Manifest, Registry
 from ansible_collections.kraf.edge.plugins.module_utils.tls import certificates
 from ansible_collections.kraf.edge.plugins.module_utils.tls.certificates import Request

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, images, registry
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.reference import Login
 from ansible_collections.kraf.edge.plugins.modules import image
 from tests.integration.device import registry as registries
 from tests.integration.device.engine import Engine
@@ -94,56 +97,114 @@ def test_img_01_an_image_of_another_architecture_is_not_left_on_a_host(
 # -- registries that want patience ------------------------------------------------------------------------------------
 
 
+class Busy:
+    """An address at which the image registry stands, and refuses to show manifests as long as it is told to."""
+
+    def __init__(self, served: Served, says: str) -> None:
+        self.served, self.says = served, says
+        self.refuses = False
+        self.slept: list[float] = []
+        self.server = self._serve()
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        shutil.copytree(Path(registry.CERTIFICATES) / served.address, Path(registry.CERTIFICATES) / self.address)
+
+    def sleep(self, seconds: float) -> None:
+        """What is waited; it refuses until the second time."""
+        self.slept.append(seconds)
+        self.refuses = len(self.slept) < 2
+
+    def answer(self, method: str, path: str, accept: str) -> tuple[int, dict[str, str], bytes]:
+        if self.refuses and "/manifests/" in path:
+            body = json.dumps({"errors": [{"code": "TOOMANYREQUESTS", "message": "slow down"}]}).encode()
+            return 429, {"Content-Type": "application/json", **({"retry-after": self.says} if self.says else {})}, body
+        status, given, body = self.served.client.ask(method, path, headers={"Accept": accept})
+        return status, {key: value for key, value in given.items() if key not in ("Content-Length", "Date")}, body
+
+    def _serve(self) -> http.server.ThreadingHTTPServer:
+        busy = self
+
+        class Front(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                accept = ", ".join(self.headers.get_all("Accept") or ["*/*"])
+                status, headers, body = busy.answer(self.command, self.path, accept)
+                self.send_response(status)
+                for key, value in headers.items():
+                    self.send_header(key, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(body)
+
+            do_HEAD = do_GET
+
+            def log_message(self, *_args: Any) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Front)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.served.folder / "tls.crt", self.served.folder / "tls.key")
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        return server
+
+
 @pytest.fixture
-def busy(served: Served) -> Iterator[tuple[str, list[int]]]:
-    """An address at which the image registry stands, and answers 429 as often as the list has numbers left."""
-    refusals: list[int] = []
-
-    class Front(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            if refusals and "/manifests/" in self.path:
-                refusals.pop()
-                body = json.dumps({"errors": [{"code": "TOOMANYREQUESTS", "message": "slow down"}]}).encode()
-                status, headers = 429, {"Content-Type": "application/json"}
-            else:
-                accept = {"Accept": ", ".join(self.headers.get_all("Accept") or ["*/*"])}
-                status, given, body = served.client.ask(self.command, self.path, headers=accept)
-                headers = {key: value for key, value in given.items() if key not in ("Content-Length", "Date")}
-            self.send_response(status)
-            for key, value in headers.items():
-                self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *_args: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Front)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+def busy(served: Served, request: pytest.FixtureRequest) -> Iterator[Busy]:
+    """It wants what the test says."""
+    found = Busy(served, getattr(request, "param", ""))
+    thread = threading.Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield f"127.0.0.1:{server.server_port}", refusals
-    server.shutdown()
+    yield found
+    found.server.shutdown()
     thread.join()
-    server.server_close()
+    found.server.server_close()
 
 
-def test_img_06_a_pull_that_is_refused_twice_for_its_number_succeeds_in_the_end(
-    engine: Engine, served: Served, busy: tuple[str, list[int]]
+@pytest.mark.parametrize(
+    ("busy", "waited"),
+    [("7", [7.0, 7.0]), ("0", [0.0, 0.0]), ("86400", [60.0, 60.0]), ("soon", [2.0, 4.0]), ("", [2.0, 4.0])],
+    indirect=["busy"],
+)
+def test_img_06_a_pull_that_is_refused_twice_is_asked_again_when_the_registry_wants_it(
+    engine: Engine, served: Served, busy: Busy, waited: list[float]
 ) -> None:
     served.image("up/busy", "1", "amd64")
-    address, refusals = busy
-    refusals += [1, 1]
+    busy.refuses = True
+    images.pull(f"{busy.address}/up/busy:1", Login(), 600, busy.sleep)
+    assert docker.inspect_image(f"{busy.address}/up/busy:1") is not None
+    assert busy.slept == waited
+
+
+@pytest.mark.parametrize(
+    ("busy", "waited"),
+    [("7", [7.0, 7.0]), ("86400", [60.0, 60.0]), ("Fri, 01 Jan 2100 00:00:00 GMT", [60.0, 60.0])],
+    indirect=["busy"],
+)
+def test_img_06_what_is_asked_without_docker_waits_as_the_registry_wants(
+    served: Served, busy: Busy, waited: list[float]
+) -> None:
+    made = served.image("up/patient", "1", "amd64")
+    busy.refuses = True
+    found = registry.Registry(busy.address, LOGIN, sleep=busy.sleep).manifest("up/patient", "1")
+    assert found is not None
+    assert (found.digest, busy.slept) == (made.digest, waited)
+
+
+@pytest.mark.parametrize("busy", ["1"], indirect=True)
+def test_img_06_a_registry_that_is_busy_for_good_is_not_asked_for_ever(served: Served, busy: Busy) -> None:
+    busy.refuses = True
     slept: list[float] = []
-    images.pull(f"{address}/up/busy:1", images.Login(), 60, slept.append)
-    assert docker.inspect_image(f"{address}/up/busy:1") is not None
-    assert refusals == []
-    assert slept in ([2.0], [2.0, 4.0]), slept
+    with pytest.raises(KrafError, match=r"it answered 429.*slow down"):
+        registry.Registry(busy.address, LOGIN, sleep=slept.append).manifest("up/patient", "1")
+    assert slept == [1.0] * (registry.ATTEMPTS - 1)
+
+
+def test_img_06_a_registry_that_says_nothing_is_not_asked_again_by_itself(served: Served, busy: Busy) -> None:
+    busy.refuses = True
+    with pytest.raises(KrafError, match="it answered 429"):
+        registry.Registry(busy.address, LOGIN, sleep=busy.sleep).manifest("up/patient", "1")
+    assert busy.slept == []
 
 
 # -- trust ------------------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, images, pushing, registry
-from ansible_collections.kraf.edge.plugins.module_utils.on_device.images import Login
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.pushing import Wanted
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.reference import Login
 from tests.integration import emulator
 from tests.integration.device.engine import Engine
 from tests.integration.device.registry import LOGIN, Served

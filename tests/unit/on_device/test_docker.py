@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.hosts import kubernetes
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, images
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.reference import Login
 
 NOBODY = 65534
 
@@ -56,7 +57,7 @@ def as_nobody(work: Callable[[], object]) -> str:
     "ask",
     [
         lambda: docker.describe("faces"),
-        lambda: images.served("kraf/edge:1", images.Login()),
+        lambda: images.served("kraf/edge:1", Login()),
         lambda: kubernetes.ask_docker("/info", docker.SOCKET),
     ],
     ids=["container", "image", "host"],

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import docker, images
-from ansible_collections.kraf.edge.plugins.module_utils.on_device.images import Login, Reference
+from ansible_collections.kraf.edge.plugins.module_utils.on_device.reference import Login, Reference
 
 NAME = "10.0.0.10:5000/kraf/edge:1f"
 NOBODY = Login("kraf", "s3cret")
@@ -73,6 +73,23 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     server.server_close()
 
 
+@pytest.fixture(autouse=True)
+def registry(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """How long the image registry wants to be left alone, time after time; at the end it does not say."""
+    says: list[float | None] = []
+
+    class Registry:
+        def __init__(self, address: str, login: Login, _timeout: float) -> None:
+            assert (address, login) == ("10.0.0.10:5000", NOBODY)
+
+        def patience(self, repository: str, reference: str) -> float | None:
+            assert (repository, reference) == ("kraf/edge", "1f")
+            return says.pop(0) if says else None
+
+    monkeypatch.setattr(images, "Registry", Registry)
+    return says
+
+
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
@@ -111,6 +128,33 @@ def test_img_06_too_many_requests_are_tried_again_with_growing_delay(stub: Stub)
     images.pull(NAME, NOBODY, 600, slept.append)
     assert len(stub.asked) == 3
     assert slept == [2.0, 4.0]
+
+
+def test_img_06_it_is_waited_as_long_as_the_registry_wants(stub: Stub, registry: list[float | None]) -> None:
+    too_many = (500, {"message": "toomanyrequests: slow down"})
+    stub.answer("images", too_many, too_many, too_many, too_many, (200, {}))
+    registry += [7.0, None, 0.0]
+    slept: list[float] = []
+    images.pull(NAME, NOBODY, 600, slept.append)
+    assert slept == [7.0, 4.0, 0.0, 16.0]
+
+
+def test_img_06_a_registry_that_wants_more_time_than_there_is_ends_the_tries(
+    stub: Stub, registry: list[float | None]
+) -> None:
+    stub.answer("images", (500, {"message": "toomanyrequests: slow down"}))
+    registry += [30.0]
+    slept: list[float] = []
+    with pytest.raises(KrafError, match="limits how much"):
+        images.pull(NAME, NOBODY, 20, slept.append)
+    assert slept == []
+
+
+def test_img_06_an_image_of_docker_s_own_registry_is_waited_for_by_growing_delay(stub: Stub) -> None:
+    stub.answer("images", (500, {"message": "toomanyrequests: slow down"}), (200, {}))
+    slept: list[float] = []
+    images.pull("debian:bookworm", NOBODY, 60, slept.append)
+    assert slept == [2.0]
 
 
 def test_img_06_a_question_that_came_too_often_is_asked_again(stub: Stub) -> None:
