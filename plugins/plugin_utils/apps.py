@@ -40,6 +40,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "accept": {"type": "list", "elements": "str", "default": []},
 }
 MODULE = "kraf.edge.app_handover"
+ALIVE = "-o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+"""A device that goes away without a word ends a call after a minute; left to itself ssh waits for two hours."""
 Say = Callable[[str], None]
 display = Display()
 
@@ -79,6 +81,7 @@ class AppsAction(ActionBase):  # type: ignore[misc]
         _validation, options = self.validate_argument_spec(self.arguments)
         rows: list[dict[str, Any]] = []
         failures: list[KrafError] = []
+        keep_alive(self._connection)
         try:
             host = str(known["inventory_hostname"])
             device, apps = self._declared(host, options)
@@ -156,6 +159,15 @@ class AppsAction(ActionBase):  # type: ignore[misc]
             said = str(found.get("module_stderr") or "").strip()[-1000:]
             raise KrafError(f"step {arguments['step']} on the device", None, f"{found.get('msg')} {said}".strip())
         return found
+
+
+def keep_alive(connection: Any) -> None:
+    """Have ssh ask whether the device is there while a call goes on, unless the operator has said how it is to."""
+    if getattr(connection, "transport", "") != "ssh":
+        return
+    given = [str(connection.get_option(one) or "") for one in ("ssh_args", "ssh_common_args", "ssh_extra_args")]
+    if not any("ServerAlive" in one for one in given):
+        connection.set_option("ssh_extra_args", f"{given[-1]} {ALIVE}".strip())
 
 
 def _own(host: str, name: str) -> str:

@@ -1,0 +1,43 @@
+# Copyright (c) 2026, kraf.edge contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls to a device end when the device is gone: what ssh is told, by Ansible's own connection plugin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader
+
+from ansible_collections.kraf.edge.plugins.plugin_utils.apps import keep_alive
+
+
+def connection(kind: str = "ssh", **options: str) -> Any:
+    found = connection_loader.get(kind, PlayContext())
+    found.set_options(direct={"host": "pi1", **options} if kind == "ssh" else {})
+    return found
+
+
+def command(found: Any) -> str:
+    return b" ".join(found._build_command("ssh", "ssh", "pi1", "true")).decode()
+
+
+def test_ssh_asks_whether_the_device_is_there() -> None:
+    found = connection(ssh_extra_args="-o Compression=no")
+    keep_alive(found)
+    assert "-o Compression=no -o ServerAliveInterval=15 -o ServerAliveCountMax=4" in command(found)
+    keep_alive(found)
+    assert command(found).count("ServerAliveInterval") == 1
+
+
+@pytest.mark.parametrize("option", ["ssh_args", "ssh_common_args", "ssh_extra_args"])
+def test_what_the_operator_says_counts(option: str) -> None:
+    found = connection(**{option: "-o ServerAliveInterval=240"})
+    keep_alive(found)
+    assert "ServerAliveInterval=15" not in command(found)
+
+
+def test_other_connections_are_left_alone() -> None:
+    keep_alive(connection("local"))
