@@ -49,7 +49,8 @@ def _standing(row: Row) -> list[str]:
         size = f", {human(int(known['bytes']))} of data" if known.get("bytes") else ""
         found += ["", f"{row['app']}: the edge is ready to take over since {known['verified']}{size}"]
     if row.get("copy_age_seconds") is not None:
-        found += ["", f"{row['app']}: the edge went on from a copy verified {row['copy_age_seconds']:.0f} s before"]
+        since = f"a copy verified {row['copy_age_seconds']:.0f} s before"
+        found += ["", f"{row['app']}: the {row['owner']} went on from {since}"]
     for name, paths in sorted((row.get("diverged") or {}).items()):
         listed = ", ".join(printable(path, 200) for path in paths)
         since = "after the copy that the edge went on from"

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.kraf.edge.plugins.module_utils.placement import summary
 
 MOVED = {
@@ -55,6 +57,12 @@ def test_it_says_what_the_device_pushed() -> None:
         "pushed_layers": {"sent": 1, "there": 4},
     }
     assert "; its image 3 MiB in 1 layers, 4 were there already" in "\n".join(summary.lines([moved]))
+
+
+@pytest.mark.parametrize("owner", ["device", "edge"])
+def test_it_says_which_side_went_on_from_which_copy(owner: str) -> None:
+    lines = summary.lines([{**MOVED, "owner": owner, "copy_age_seconds": 40.4}])
+    assert f"pi1/faces: the {owner} went on from a copy verified 40 s before" in lines
 
 
 def test_it_tells_only_what_is_different() -> None:
