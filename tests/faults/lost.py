@@ -267,6 +267,7 @@ class Loss:
         command("docker", "network", "disconnect", access.LAB.name, CONTAINER)
         try:
             self._lost("partition-lost")
+            all_ += self._written_inside(max(all_) + 1)
         finally:
             command("docker", "network", "connect", "--ip", self.lab.address, access.LAB.name, CONTAINER)
         up()
@@ -277,6 +278,15 @@ class Loss:
         # Its clients are led to the edge.
         self.check("its clients have the edge's data", self._log(), self._log_at_edge())
         self._told("partition", before, all_)
+
+    def _written_inside(self, first: int) -> list[int]:
+        """Numbers that the app takes on a device which nobody reaches, as from a client on the device itself."""
+        numbers_ = range(first, first + 20)
+        url = f"http://127.0.0.1:{self.app.ports[0]}"
+        script = "; ".join(f"curl -sS -m 20 -X POST {url}/{number}" for number in numbers_)
+        answers = command("docker", "exec", CONTAINER, "sh", "-c", script).split()
+        self.check("without its network the device goes on", answers, [str(number) for number in numbers_])
+        return list(numbers_)
 
     def there_and_back(self) -> float:
         """The edge takes over from a device without power, which is told later; seconds until the app answers."""
