@@ -280,13 +280,14 @@ class Loss:
         self._told("partition", before, all_)
 
     def _written_inside(self, first: int) -> list[int]:
-        """Numbers that the app takes on a device which nobody reaches, as from a client on the device itself."""
-        numbers_ = range(first, first + 20)
+        """Numbers that the app takes on a device which nobody reaches, as from a client on the device itself. One whose
+        data are on a volume cannot write then, and says so."""
         url = f"http://127.0.0.1:{self.app.ports[0]}"
-        script = "; ".join(f"curl -sS -m 20 -X POST {url}/{number}" for number in numbers_)
-        answers = command("docker", "exec", CONTAINER, "sh", "-c", script).split()
-        self.check("without its network the device goes on", answers, [str(number) for number in numbers_])
-        return list(numbers_)
+        script = "; ".join(f"curl -sS -m 10 -X POST {url}/{number}" for number in range(first, first + 5))
+        answers = command("docker", "exec", CONTAINER, "sh", "-c", f"{script}; true").split()
+        if self.app.copied:
+            self.check("without its network the device goes on", len(answers), 5)
+        return [int(answer) for answer in answers]
 
     def there_and_back(self) -> float:
         """The edge takes over from a device without power, which is told later; seconds until the app answers."""
