@@ -289,16 +289,16 @@ def _first(lab: Lab, app: App) -> int:
 
 
 def table(known: dict[str, dict[str, Any]]) -> str:
-    """Steps against faults, for each app and direction."""
-    lines = []
+    """Steps against faults, for each app and direction; then what is no step and fault alone."""
+    lines, shown = [], set[str]()
     for (name, to), steps in STEPS.items():
         lines.append(f"{name} to {to:<8}{'before':<12}{'within':<12}{'after':<12}")
         for step in steps:
-            marks = [_mark(known.get(f"{name}-to-{to}/{when}:{step}")) for when in ("before", "within", "after")]
+            keys = [f"{name}-to-{to}/{when}:{step}" for when in ("before", "within", "after")]
+            marks = [_mark(known.get(key)) for key in keys]
             lines.append(f"  {step:<16}{marks[0]:<12}{marks[1]:<12}{marks[2]:<12}")
-        more = [key for key in known if key.startswith(f"{name}-to-{to}/") and "+" in key]
-        lines += [f"  {key.partition('/')[2]:<30}{_mark(known[key])}" for key in more]
-    return "\n".join(lines)
+            shown |= set(keys)
+    return "\n".join([*lines, *(f"{key:<50}{_mark(known[key])}" for key in known if key not in shown)])
 
 
 def _mark(row: dict[str, Any] | None) -> str:
