@@ -11,6 +11,7 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Callable
@@ -28,6 +29,11 @@ _PATCHES = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+
+
+# A kubelet has answered by then that all is well, and has no other way to say it (GetContainerLogs of its
+# kuberuntime/kuberuntime_container.go): of a container that was removed meanwhile.
+_LOG_IS_GONE = re.compile(r"unable to retrieve container logs for \S+\s*")
 
 
 class Cluster:
@@ -217,7 +223,8 @@ class Cluster:
         """The last lines of a container's log; empty when there is none."""
         query = {"tailLines": tail, **({"container": container} if container else {})}
         try:
-            return self._link.request("GET", POD.path(namespace, pod, "log"), query).decode("utf-8", "replace")
+            text = self._link.request("GET", POD.path(namespace, pod, "log"), query).decode("utf-8", "replace")
+            return "" if _LOG_IS_GONE.fullmatch(text) else text
         except ClusterError as error:
             if error.facts.get("status") in (400, 404):
                 return ""
