@@ -119,5 +119,7 @@ def playing(mover: Running, folder: Path, name: str, job: bool = False) -> Itera
             patch.setattr(units, verb, lambda *names, **more: None)
         found = Device(mover, folder / "results", name, job)
         found.box.mkdir(parents=True, exist_ok=True)
-        yield found
-        found.pool.shutdown()
+        try:
+            yield found
+        finally:
+            found.pool.shutdown()

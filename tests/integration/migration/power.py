@@ -31,10 +31,12 @@ class Disk:
         image, folder = self.image.with_name("cut.img"), self.image.with_name("cut")
         subprocess.run(["cp", "--sparse=always", str(self.image), str(image)], check=True)
         folder.mkdir()
-        with _mounted(image, folder, "loop"):
-            yield folder
-        folder.rmdir()
-        image.unlink()
+        try:
+            with _mounted(image, folder, "loop"):
+                yield folder
+        finally:
+            folder.rmdir()
+            image.unlink()
 
 
 @contextmanager
@@ -46,11 +48,13 @@ def disk(folder: Path, scratch: Path) -> Iterator[Disk]:
         stream.truncate(SIZE)
     eager = "lazy_itable_init=0,lazy_journal_init=0"
     subprocess.run(["mkfs.ext4", "-q", "-F", "-E", eager, str(image)], check=True)
-    with _mounted(image, folder, LAZY):
-        (folder / "lost+found").rmdir()
-        subprocess.run(["sync", "-f", str(folder)], check=True)
-        yield Disk(folder, image)
-    shutil.rmtree(scratch)
+    try:
+        with _mounted(image, folder, LAZY):
+            (folder / "lost+found").rmdir()
+            subprocess.run(["sync", "-f", str(folder)], check=True)
+            yield Disk(folder, image)
+    finally:
+        shutil.rmtree(scratch)
 
 
 @contextmanager

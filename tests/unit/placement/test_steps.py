@@ -60,7 +60,7 @@ def cronjob(monkeypatch: pytest.MonkeyPatch, last: Outcome | None, kept: Outcome
     job = Job(nothing, app, where, "device", "me", SITE, Limits(), device, records.begun(), epoch=4)
     steps = Steps(job, records, edge)
     monkeypatch.setattr(steps, "start_mover", Mock())
-    monkeypatch.setattr(steps, "_begin", lambda step: job.on_device(step))
+    monkeypatch.setattr(steps, "_begin", job.on_device)
     return device, records, steps
 
 
