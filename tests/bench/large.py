@@ -14,8 +14,7 @@ from tests.demo.progress import Progress
 
 from .rows import Row
 
-BULK = App("bulk", 8002, data=("/data",), named=False)
-"""The device pushes its image, once."""
+BULK = App("bulk", 8002, data=("/data",))
 FILES, FILE_MIB, CHANGING_MIB = 8, 256, 20
 VOLUME = "6Gi"
 """Room for two copies: the one that is used, and the one that is on its way."""
@@ -35,7 +34,6 @@ with open("/data/changing", "w+b") as stream:
 """
 FLOOR = "the one side stopped, the other started by hand, same clients; mean of before and after"
 _SENT = re.compile(r"its data ([0-9.]+) (\w+) over the line before, and ([0-9.]+) (\w+) while clients waited")
-_PUSHED = re.compile(r"its image ([0-9.]+) (\w+) in")
 _REQUESTS = re.compile(r"took ([0-9]+) requests to the API server \(([^;)]*);")
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -63,11 +61,9 @@ def rows(progress: Progress) -> list[Row]:
         move = Move(played, clients.window(played.begin, played.end), limit)
         progress.say(f"  {move.told()}")
         first, held = sent_bytes(played.output)
-        pushed = pushed_bytes(played.output)
-        sent[number] = first + held + pushed
+        sent[number] = first + held
         name = f"large_to_{to}" if number < 2 else "large_again_to_edge"
-        note = f"{first / 2**20:.0f} MiB before, {held / 2**20:.1f} MiB while held; "
-        note += f"image {pushed / 2**20:.1f} MiB; {played.seconds:.0f} s"
+        note = f"{first / 2**20:.0f} MiB before, {held / 2**20:.1f} MiB while held; {played.seconds:.0f} s"
         result += [
             Row(f"{name}_failed", move.seen.failed, 0, note=f"of {move.seen.requests} requests"),
             Row(f"{name}_longest_wait_seconds", move.seen.longest_wait_seconds, note=note),
@@ -77,7 +73,7 @@ def rows(progress: Progress) -> list[Row]:
         ]
     return [
         *result,
-        Row("large_again_sent_ratio", sent[2] / sent[0], 0.01, note="second move of unchanged data and image / first"),
+        Row("large_again_sent_ratio", sent[2] / sent[0], 0.01, note="second move of unchanged data / first"),
     ]
 
 
@@ -94,12 +90,6 @@ def sent_bytes(output: str) -> tuple[int, int]:
         raise access.Failed("the play does not say what it sent")
     first, first_unit, held, held_unit = found.groups()
     return int(float(first) * _UNITS[first_unit]), int(float(held) * _UNITS[held_unit])
-
-
-def pushed_bytes(output: str) -> int:
-    """What a device sent of its image."""
-    found = _PUSHED.search(output)
-    return int(float(found.group(1)) * _UNITS[found.group(2)]) if found else 0
 
 
 def requests(output: str) -> tuple[int, int, bool, str]:

@@ -29,14 +29,12 @@ class App:
         port: of the device, under which clients reach it.
         data: directories of the container that move with it.
         overlap: whether it may run on both sides for a moment.
-        named: whether the catalog names its image; else the device has to push it.
     """
 
     name: str
     port: int
     data: tuple[str, ...] = ()
     overlap: bool = False
-    named: bool = True
 
     def start(self, progress: Progress, image: str) -> None:
         """Run it on the device, register it, put its forward in front of it."""
@@ -51,7 +49,6 @@ class App:
             demo_architecture=architecture(),
             demo_data=list(self.data),
             demo_overlap=self.overlap,
-            demo_named=self.named,
         )
 
     def move(self, progress: Progress, to: str, **more: str) -> access.Played:
