@@ -21,7 +21,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafE
 from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Site
 from ansible_collections.kraf.edge.plugins.module_utils.placement.lost import LostDevice, LostEdge
 from ansible_collections.kraf.edge.plugins.module_utils.placement.walk import Walk
-from ansible_collections.kraf.edge.plugins.plugin_utils.apps import ARGUMENTS, AppsAction, Say
+from ansible_collections.kraf.edge.plugins.plugin_utils.apps import ARGUMENTS, AppsAction, Say, ssh_arguments
 
 REACH_LIMIT = 3.0
 """Seconds in which a device that is not lost takes a connection."""
@@ -88,14 +88,13 @@ class ActionModule(AppsAction):
         """Whether a call to the device comes through. The first look costs seconds only: ssh itself would wait for
         as long as its options say, over a connection that it has kept open for ever."""
         connection = self._connection
-        if getattr(connection, "transport", "") == "ssh":
-            words = (str(connection.get_option(one) or "") for one in ("ssh_args", "ssh_common_args", "ssh_extra_args"))
-            if not any(map(_BY_ANOTHER.search, words)):
-                place = str(connection.get_option("host")), int(connection.get_option("port") or 22)
-                try:
-                    socket.create_connection(place, REACH_LIMIT).close()
-                except OSError:
-                    return False
+        words = ssh_arguments(connection)
+        if words and not any(map(_BY_ANOTHER.search, words)):
+            place = str(connection.get_option("host")), int(connection.get_option("port") or 22)
+            try:
+                socket.create_connection(place, REACH_LIMIT).close()
+            except OSError:
+                return False
         try:
             self.on_device({"step": "look", "app": app.name, "container": app.runs_as}, known)
         except AnsibleConnectionFailure:

@@ -161,12 +161,17 @@ class AppsAction(ActionBase):  # type: ignore[misc]
         return found
 
 
+def ssh_arguments(connection: Any) -> list[str]:
+    """What ssh is told by the operator, the last for ssh alone; nothing of another kind of connection."""
+    if getattr(connection, "transport", "") != "ssh":
+        return []
+    return [str(connection.get_option(one) or "") for one in ("ssh_args", "ssh_common_args", "ssh_extra_args")]
+
+
 def keep_alive(connection: Any) -> None:
     """Have ssh ask whether the device is there while a call goes on, unless the operator has said how it is to."""
-    if getattr(connection, "transport", "") != "ssh":
-        return
-    given = [str(connection.get_option(one) or "") for one in ("ssh_args", "ssh_common_args", "ssh_extra_args")]
-    if not any("ServerAlive" in one for one in given):
+    given = ssh_arguments(connection)
+    if given and not any("ServerAlive" in one for one in given):
         connection.set_option("ssh_extra_args", f"{given[-1]} {ALIVE}".strip())
 
 

@@ -26,6 +26,7 @@ from .writer import request
 FOLDER = Path(__file__).parent / "app"
 PLAY = access.ROOT / "tests/demo/plays/app.yml"
 DEVICE, CONTROL = "pi1", "control1"
+KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 INSIDE = 8000
 OTHER = {"edge": "device", "device": "edge"}
 LIMIT = 900.0
@@ -245,7 +246,7 @@ class Lab:
     def freshen(self, app: App, side: str) -> None:
         """New data of the app where it is, and on the device a new image for it as well."""
         if side == "edge":
-            pod = f"kubectl --kubeconfig /etc/kubernetes/admin.conf -n kraf-{self.device} exec app-{app.name}-0 --"
+            pod = f"{KUBECTL} -n kraf-{self.device} exec app-{app.name}-0 --"
             access.ssh(CONTROL, f"{pod} sh -c 'head -c {FRESH} /dev/urandom >/data/blob'", timeout=120)
             return
         tag = f"kraf-{app.name}:fresh"
@@ -379,10 +380,7 @@ def _runs(pod: dict[str, Any]) -> bool:
     return any("running" in (one.get("state") or {}) for one in states)
 
 
-_AT_EDGE = (
-    "kubectl --kubeconfig /etc/kubernetes/admin.conf -n kraf-{device} get "
-    "pod,sts,deploy,svc,cm,secret,lease,placements.kraf.io -o json"
-)
+_AT_EDGE = f"{KUBECTL} -n kraf-{{device}} get pod,sts,deploy,svc,cm,secret,lease,placements.kraf.io -o json"
 
 _FRESH = """
 set -e
@@ -394,8 +392,8 @@ printf 'FROM {base}\nCOPY blob /blob\n' | docker build -q -t {tag} -f - .
 """
 
 _OBJECTS = (
-    "kubectl --kubeconfig /etc/kubernetes/admin.conf -n kraf-{device} get --ignore-not-found -o name "
-    "$(kubectl --kubeconfig /etc/kubernetes/admin.conf api-resources --namespaced --verbs=list -o name "
+    f"{KUBECTL} -n kraf-{{device}} get --ignore-not-found -o name "
+    f"$({KUBECTL} api-resources --namespaced --verbs=list -o name "
     "| grep -Ev '^(events|migrations|endpoints|controllerrevisions)|[.]metrics' | paste -sd,)"
 )
 """Not the record of moves, which grows, nor what Kubernetes makes by itself of what is listed."""

@@ -23,11 +23,10 @@ from pathlib import Path
 
 from tests.demo import access
 
-from .lab import CONTROL, DEVICE, INSIDE, App, Lab, command
+from .lab import CONTROL, DEVICE, INSIDE, KUBECTL, App, Lab, command
 from .run import ALONE, ECHO, LEDGER, say
-from .writer import Writer, request
+from .writer import Writer, following, numbers, request
 
-KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 CONTAINER = f"{access.LAB.name}-{DEVICE}"
 WATCH = 75.0
 """Seconds after which the device has asked the edge again, once a minute."""
@@ -52,11 +51,6 @@ def at_edge(app: Subject, path: str, limit: float = 30.0) -> str:
     return access.ssh(
         CONTROL, _ANSWER.format(address=address, port=app.inside, path=path, limit=limit), timeout=limit + 60
     )
-
-
-def numbers(log: str) -> list[int]:
-    """Of a log of the app; one that wrote nothing yet answers otherwise."""
-    return [int(line.split()[0]) for line in log.splitlines() if line[:1].isdigit()]
 
 
 @contextlib.contextmanager
@@ -194,14 +188,17 @@ class Loss:
 
     def _log(self) -> list[int]:
         """Numbers that the app has, asked as clients do."""
-        return numbers(request(self.lab.address, self.app.ports[0], "GET", "/log"))
+        return numbers(self._text())
+
+    def _text(self) -> str:
+        return request(self.lab.address, self.app.ports[0], "GET", "/log")
 
     def _log_at_edge(self) -> list[int]:
         return numbers(at_edge(self.app, "log"))
 
     def _writer(self) -> Writer:
         """A client that goes on where the app's log ends."""
-        return Writer(self.lab.address, self.app.ports, max(self._log(), default=0) + 1)
+        return Writer(self.lab.address, self.app.ports, following(self._text()))
 
     def _lost(self, log: str) -> float:
         """Let the edge take over; seconds from the begin until it answers there."""

@@ -17,9 +17,10 @@ import time
 
 from tests.demo import access
 
-from .lab import CONTROL, DEVICE, Lab
-from .lost import KUBECTL, Checks, numbers, wait
+from .lab import CONTROL, DEVICE, KUBECTL, Lab
+from .lost import Checks, wait
 from .run import LEDGER
+from .writer import numbers
 
 NAME = LEDGER.name
 NAMESPACE = f"kraf-{DEVICE}"

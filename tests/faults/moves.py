@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .lab import DEVICE, Lab
-from .lost import Checks, Loss, Subject, numbers
+from .lost import Checks, Loss, Subject
 from .run import say
-from .writer import Writer, complaints, request
+from .writer import Writer, complaints, following, request
 
 PARTS: dict[str, Callable[[Loss], None]] = {
     "power": Loss.power,
@@ -53,7 +53,7 @@ def run(lab: Lab, checks: Checks, app: Subject, moves: Sequence[tuple[str, str]]
 def walk(lab: Lab, checks: Checks, app: Subject, moves: Sequence[tuple[str, str]]) -> None:
     """Move an app, and check that nothing which its clients were told was stored is lost."""
     port = app.ports[0]
-    first = 1 + max(numbers(request(lab.address, port, "GET", "/log")), default=0)
+    first = following(request(lab.address, port, "GET", "/log"))
     with Writer(lab.address, app.ports, first) as writer:
         for number, (to, fault) in enumerate(moves):
             checks.check("clients are answered", writer.written(20, 30), True)

@@ -31,7 +31,7 @@ from tests.demo import access
 
 from .lab import CHANGED, OTHER, App, Lab, both, devices, problems, published, settled, wait_until_alone
 from .taken import Scene, small_disk, taken
-from .writer import Writer, complaints
+from .writer import Writer, complaints, following
 
 LEDGER = App("ledger", 8020, data=("/data",), second=8120)
 ECHO = App("echo", 8021, overlap=True)
@@ -284,8 +284,7 @@ def _without(lab: Lab, case: Case, log: str, outcome: Outcome) -> None:
 def _first(lab: Lab, app: App) -> int:
     if not app.data:
         return 1
-    lines = lab.log_of(app).split("\n")
-    return max((int(line.split()[0]) for line in lines if line.strip() and line[0].isdigit()), default=0) + 1
+    return following(lab.log_of(app))
 
 
 def table(known: dict[str, dict[str, Any]]) -> str:

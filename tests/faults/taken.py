@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 
 from tests.demo import access
 
-from .lab import CONTROL, App, Lab, command
+from .lab import CONTROL, KUBECTL, App, Lab, command
 
-KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 MANIFESTS = "/etc/kubernetes/manifests"
 ASIDE = "/etc/kubernetes/kube-apiserver.taken"
 FILLER = "filler.taken"

@@ -83,6 +83,16 @@ def request(host: str, port: int, method: str, path: str, limit: float = PATIENC
         connection.close()
 
 
+def numbers(log: str) -> list[int]:
+    """Of a log of the app; one that wrote nothing yet answers otherwise."""
+    return [int(line.split()[0]) for line in log.splitlines() if line[:1].isdigit()]
+
+
+def following(log: str) -> int:
+    """The number to go on with after a log."""
+    return max(numbers(log), default=0) + 1
+
+
 def complaints(log: str, acknowledged: list[int], asked: int) -> list[str]:
     """What is wrong with a log.
 

@@ -114,11 +114,10 @@ def _placement(row: Row, with_data: Collection[tuple[str, str]]) -> Row:
 def _prepared(row: Row, data: bool) -> str:
     """What is prepared and not used, and until when: what the edge is kept ready with, or the copy of a move that was
     undone, with which the next one goes on."""
-    for what, since in (("standby", "verified"), ("undone", "finished")):
-        known = row.get(what) or {}
-        if known and (data or what == "standby"):
-            ends = f"{'expired' if known.get('expired') else 'until'} {known['expires']}"
-            return f"{'copy' if what == 'undone' else what} {known[since]}, {ends}"
+    kinds = (("standby", row.get("standby"), "verified"), ("copy", data and row.get("undone"), "finished"))
+    for what, known, since in kinds:
+        if known:
+            return f"{what} {known[since]}, {'expired' if known.get('expired') else 'until'} {known['expires']}"
     return ""
 
 

@@ -67,9 +67,10 @@ class Walk:
             elif check_mode:
                 # Whether it can move shows once it is settled.
                 self.steps.compare()
+        plan = self._plan(state)
         if check_mode:
-            return self._report(changed=True, plan=table.describe(self._plan(state)))
-        self._announce(self._plan(state))
+            return self._report(changed=True, plan=table.describe(plan))
+        self._announce(plan)
         namespaces.ensure(job.cluster, job.device.name, job.device.uid, False)
         with self._locked():
             return self._move()

@@ -58,14 +58,20 @@ def test_the_first_copy_leaves_little_to_be_written_while_clients_wait(
         assert big in [path.read_bytes() for path in found.rglob("*") if path.is_file()]
 
 
-def test_a_copy_at_the_edge_is_durable_with_its_names_once_it_was_compared(
-    mover: Running, edge: Disk, tmp_path: Path
-) -> None:
-    folder = tmp_path / "data"
+def copied(folder: Path, mover: Running) -> list[tree.Pair]:
+    """A tree in a folder, and its copy at the edge, which is not compared yet."""
     trees.fill(folder)
     pairs = tree.to_edge([("store", str(folder))], mover.remote, 2, 0)
     tree.first("notes", 1, pairs, mover.remote, LIMIT)
     tree.final("notes", pairs, mover.remote, LIMIT)
+    return pairs
+
+
+def test_a_copy_at_the_edge_is_durable_with_its_names_once_it_was_compared(
+    mover: Running, edge: Disk, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    pairs = copied(folder, mover)
     tree.compare("notes", pairs, mover.remote, LIMIT)
     with edge.after_a_cut() as found:
         assert trees.seen(found / "2/store") == trees.seen(folder)
@@ -85,11 +91,7 @@ def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_copy_at_the_edge_that_cannot_be_made_durable_does_not_count(
     bad: Path, mover: Running, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "data"
-    trees.fill(folder)
-    pairs = tree.to_edge([("store", str(folder))], mover.remote, 2, 0)
-    tree.first("notes", 1, pairs, mover.remote, LIMIT)
-    tree.final("notes", pairs, mover.remote, LIMIT)
+    pairs = copied(tmp_path / "data", mover)
     bad.touch()
     with pytest.raises(KrafError, match=r"comparison of store(?s:.*)sync: Input/output error"):
         tree.compare("notes", pairs, mover.remote, LIMIT)
