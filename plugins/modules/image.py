@@ -15,7 +15,8 @@ description:
   - Whether there is something to do is asked of the image registry, by that daemon, so that an unchanged run proves
     that this host reaches and trusts the registry.
   - Credentials go with each request; none are stored on the host.
-  - What a registry refuses because it came too often (429) is tried again after a growing delay.
+  - What a registry refuses because it came too often (429) is tried again after a growing delay, and
+    twice what it answers with a fault of its own (5xx).
 options:
   name:
     description: Full name of the image, with its registry and its tag.

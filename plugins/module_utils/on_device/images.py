@@ -27,6 +27,12 @@ from .reference import Login, Reference
 from .registry import Registry
 
 ATTEMPTS = 6
+"""Of what a registry refuses since it came too often."""
+
+FAULTS = 3
+"""Of what a registry answers with a fault of its own. Some pass: distribution 2.8.2 on files answers 500, "invalid
+checksum digest format", to who asks for a layer while another push writes its link in that repository (measured)."""
+
 FIRST_DELAY = 2.0
 """Seconds; doubled after each refusal. It is waited so long where the registry does not say how long it wants."""
 
@@ -285,20 +291,22 @@ def _patiently(
     sleep: Callable[[float], None],
     hear: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> tuple[bytes, str]:
-    """What Docker answered, and its error, if any. What a registry refuses since it came too often is asked again."""
+    """What Docker answered, and its error, if any. What may pass is asked again (``_attempts``)."""
     deadline = time.monotonic() + timeout
     delay = FIRST_DELAY
+    attempt = 1
     while True:
         status, content = _send(method, path, b"", login.headers(), max(1.0, deadline - time.monotonic()), hear)
         error = _outcome(content)[0] if status == 200 else _message(content) or f"it answered {status}"
-        if not _too_many(error) or delay >= FIRST_DELAY * 2 ** (ATTEMPTS - 1):
+        if attempt >= _attempts(error):
             return content, error
-        wanted = _wanted(name, login)
+        wanted = _wanted(name, login) if _too_many(error) else None
         pause = delay if wanted is None else wanted
         if time.monotonic() + pause > deadline:
             return content, error
         sleep(pause)
         delay *= 2
+        attempt += 1
 
 
 def _wanted(name: str, login: Login) -> float | None:
@@ -312,6 +320,12 @@ def _wanted(name: str, login: Login) -> float | None:
         return Registry(image.registry, login, ASK).patience(image.repository, digest or image.tag)
     except (KrafError, OSError):
         return None
+
+
+def _attempts(message: str) -> int:
+    if _too_many(message):
+        return ATTEMPTS
+    return FAULTS if "unexpected HTTP status: 5" in message else 1
 
 
 def _too_many(message: str) -> bool:

@@ -94,6 +94,29 @@ def test_img_01_an_image_of_another_architecture_is_not_left_on_a_host(
     assert docker.inspect_image(f"{served.address}/kraf/foreign:1") is None
 
 
+def test_a_layer_whose_link_another_push_just_writes_is_asked_for_again(engine: Engine, served: Served) -> None:
+    """As several hosts that push to one repository meet it, by hand: the file of the link is empty for a moment."""
+    served.image("up/half", "1", "amd64")
+    pulled, name = f"{served.address}/up/half:1", f"{served.address}/up/half-link:1"
+    images.pull(pulled, LOGIN, 60)
+    images.tag(pulled, name)
+    images.push(name, LOGIN, 60)
+    links = list((served.folder / "data/docker/registry/v2/repositories/up/half-link/_layers").rglob("*/link"))
+    slept: list[float] = []
+
+    def written(seconds: float) -> None:
+        slept.append(seconds)
+        for link, text in texts.items():
+            link.write_text(text)
+
+    texts = {link: link.read_text() for link in links}
+    assert texts
+    for link in texts:
+        link.write_text("")
+    images.push(name, LOGIN, 60, sleep=written)
+    assert slept == [2.0]
+
+
 # -- registries that want patience ------------------------------------------------------------------------------------
 
 

@@ -130,6 +130,18 @@ def test_img_06_too_many_requests_are_tried_again_with_growing_delay(stub: Stub)
     assert slept == [2.0, 4.0]
 
 
+def test_what_a_registry_answers_with_a_fault_of_its_own_is_asked_again_twice(stub: Stub) -> None:
+    fault = (200, [{"error": "received unexpected HTTP status: 500 Internal Server Error"}])
+    stub.answer("images", fault, fault, (200, {}))
+    slept: list[float] = []
+    images.push(NAME, NOBODY, 600, sleep=slept.append)
+    assert slept == [2.0, 4.0]
+    stub.answer("images", fault)
+    with pytest.raises(KrafError, match="500 Internal Server Error"):
+        images.push(NAME, NOBODY, 600, sleep=slept.append)
+    assert slept == [2.0, 4.0, 2.0, 4.0]
+
+
 def test_img_06_it_is_waited_as_long_as_the_registry_wants(stub: Stub, registry: list[float | None]) -> None:
     too_many = (500, {"message": "toomanyrequests: slow down"})
     stub.answer("images", too_many, too_many, too_many, too_many, (200, {}))
