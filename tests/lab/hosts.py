@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -164,7 +165,8 @@ class Lab:
         for other in self.settings.hosts:
             arguments += ["--add-host", f"{other.name}:{other.address}"]
         if host.is_device:
-            arguments += ["--cpus", self.settings.device_cpus]
+            cores = self.settings.device_cores(host, sorted(os.sched_getaffinity(0)))
+            arguments += ["--cpus", self.settings.device_cpus, "--cpuset-cpus", cores]
         public = self.settings.ssh_key.with_name("ssh_key.pub").read_text(encoding="utf-8")
         files = {"/root/.ssh/authorized_keys": public}
         docker = self._docker_settings(host)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,17 @@ class Settings:
     @property
     def peer(self) -> str:
         return f"{self.engine}1"
+
+    def device_cores(self, host: Host, available: Sequence[int]) -> str:
+        """The machine's cores that a device runs on, as ``docker run --cpuset-cpus`` takes them.
+
+        As few as its limit needs: on more, what should wait for a process of higher priority would run beside it and
+        use up the limit of both, which no core of that speed does.
+        """
+        devices = [one.name for one in self.hosts if one.is_device]
+        count = min(len(available), math.ceil(float(self.device_cpus)))
+        first = devices.index(host.name) * count
+        return ",".join(str(available[(first + number) % len(available)]) for number in range(count))
 
     @property
     def programs(self) -> Path:

@@ -39,6 +39,9 @@ Tell = Callable[[int], None]
 Changes = Mapping[str, str]
 _PROGRESS = re.compile(r"(?:^|[\r\n]) *([0-9]+) +[0-9]+%")
 _SENT = re.compile(r"^Total bytes (?:sent|received): ([0-9]+)", re.MULTILINE)
+
+# A copy that nobody waits for yet leaves the device's time to the app and its clients.
+_BEHIND = ("--nice=10", "--property=CPUWeight=10", "--property=IOWeight=10")
 PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between tries: nodes need a moment to learn the address of a mover that has just been started."""
 
@@ -335,7 +338,7 @@ def _rsync(
         variables = [f"{key}={value}" for key, value in _environment(remote).items()]
         if name:
             wrapped = ["systemd-run", "--quiet", "--wait", "--pipe", "--collect"]
-            wrapped += [f"--unit={name}.{os.getpid()}.{time.monotonic_ns()}"]
+            wrapped += [f"--unit={name}.{os.getpid()}.{time.monotonic_ns()}", *_BEHIND]
             wrapped += [f"--setenv={variable}" for variable in variables]
             # systemd takes ${} in arguments for its own.
             result = run([*wrapped, "--", *(one.replace("$", "$$") for one in full)], limit, tell=tell)

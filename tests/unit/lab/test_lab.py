@@ -68,6 +68,15 @@ def test_a_wrong_setting_is_named_with_its_value(variable: str, value: str) -> N
     assert value.split(",")[0] in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("cpus", "available", "cores"),
+    [("0.25", [0, 1], ["0", "1", "0"]), ("1.5", [0, 1, 2, 3], ["0,1", "2,3", "0,1"]), ("4", [2, 5], ["2,5"] * 3)],
+)
+def test_a_device_has_as_few_cores_as_its_limit_needs(cpus: str, available: list[int], cores: list[str]) -> None:
+    lab = settings.from_environment({"KRAF_LAB_DEVICE_CPUS": cpus, "KRAF_LAB_HOSTS": "control1,pi1,pi2,pi7"})
+    assert [lab.device_cores(host, available) for host in lab.hosts if host.is_device] == cores
+
+
 def test_checksums_read_back_by_program_version_and_architecture() -> None:
     entries = {
         "kubeadm": {"1.22.9": {"arm64": "b" * 64, "amd64": "a" * 64}},
