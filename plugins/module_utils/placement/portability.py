@@ -214,7 +214,9 @@ def _restarts(app: App, policy: str, shown: str) -> Row:
     name = f"restart policy {shown}"
     if app.kind == SERVICE:
         why = f"{RESTARTS.get(policy, '')}at the edge Kubernetes starts it again whenever it ends"
-        return row(name, TRANSLATED, why)
+        # Most services run without a policy too, so whether it is one is the operator's word.
+        meant = "" if policy in ("always", "unless-stopped") else "; what is meant to end is of kind job"
+        return row(name, TRANSLATED, why + meant)
     if policy == "no":
         return row(name, KEPT, f"at the edge it is tried again {app.retries} times at most, as the catalog says")
     why = "Docker would start it again by itself; set it to no (docker update --restart=no), and declare retries"

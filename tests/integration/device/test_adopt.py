@@ -138,6 +138,7 @@ def test_mig_06_each_restart_policy_becomes_one_that_kubernetes_takes(
     assert rows[said]["verdict"] == TRANSLATED
     lost = {"no": "nothing starts it again", "on-failure": "its number of tries is not counted"}
     assert lost.get(policy["Name"] or "no", "starts it again") in rows[said]["why"]
+    assert ("of kind job" in rows[said]["why"]) == (policy["Name"] in ("", "no", "on-failure"))
     assert pod(objects(name, cluster))["restartPolicy"] == "Always"
 
 
