@@ -1,4 +1,4 @@
-.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch faults-jobs faults-cron faults-udp faults-units faults-groups faults-volumes
+.PHONY: faults faults-address faults-removal faults-plays faults-lost faults-mismatch faults-jobs faults-cron faults-udp faults-units faults-groups faults-volumes faults-emulation
 
 faults: setup ## the play killed before and after each step of a migration, on the lab that is up; FAULTS='--only ... --shard i/n'
 	@python -m tests.faults.run $(FAULTS)
@@ -35,3 +35,6 @@ faults-groups: setup ## two containers of a device that are one app, likewise; o
 
 faults-volumes: setup ## an app whose data are on a volume of the device, likewise; on the lab that is up
 	@python -m tests.faults.volumes $(FAULTS)
+
+faults-emulation: setup ## an app for arm64 alone, emulated at the edge, and apps for both architectures, there and back; on the lab that is up
+	@python -m tests.faults.emulation

@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.lab.steps import run
+from tests.lab.steps import LabError, run
 
 FOLDER = Path(__file__).parents[2] / "build/emulator"
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
+NAME = "kraf-test-arm64"
 SAYS = b"arm64 speaks\n"
 MAGIC = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
 MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
@@ -44,7 +45,7 @@ def interpreter() -> Path:
     return found
 
 
-def line(flags: str = "F", name: str = "kraf-test-arm64") -> str:
+def line(flags: str = "F", name: str = NAME) -> str:
     """What registers it (https://docs.kernel.org/admin-guide/binfmt-misc.html)."""
     return f":{name}:M::{MAGIC}:{MASK}:{interpreter()}:{flags}"
 
@@ -66,15 +67,28 @@ def program() -> bytes:
 
 
 @contextmanager
-def registered() -> Iterator[None]:
-    """The emulator at work on this machine, for containers of an engine that runs here; gone afterwards."""
-    at, name = FOLDER / "binfmt_misc", "kraf-test-arm64"
+def registered(name: str = NAME) -> Iterator[None]:
+    """The emulator at work on this machine, for containers of an engine that runs here; gone afterwards.
+
+    Args:
+        name: of the registration, which takes the place of one that was left under it.
+
+    Raises:
+        LabError: when the kernel has no such registrations, or they are switched off.
+    """
+    at = FOLDER / "binfmt_misc"
     at.mkdir(parents=True, exist_ok=True)
-    run(["mount", "-t", "binfmt_misc", "none", at])
     try:
+        run(["mount", "-t", "binfmt_misc", "none", at])
+    except LabError as error:
+        why = "the kernel of this machine has no binfmt_misc, or may not be told of emulators: see CONFIG_BINFMT_MISC"
+        raise LabError(f"{why}\n{error}") from error
+    try:
+        if (at / "status").read_text().strip() != "enabled":
+            raise LabError("binfmt_misc is switched off on this machine: write 1 to /proc/sys/fs/binfmt_misc/status")
         if (at / name).exists():
             (at / name).write_text("-1")
-        (at / "register").write_text(line())
+        (at / "register").write_text(line(name=name))
         try:
             yield
         finally:

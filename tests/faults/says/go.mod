@@ -1,0 +1,3 @@
+module lab/says
+
+go 1.21
