@@ -316,7 +316,8 @@ def state(disk: Disk) -> dict[str, Any]:
     if found["mounted"]:
         try:
             opened = nameless.below(disk.folder, os.stat(disk.folder).st_dev)
-            found.update(unsuited=unsuited(disk, opened.paths), unseen=opened.unseen[:NAMED])
+            every = unsuited(disk, opened.paths)
+            found.update(unsuited=every[:NAMED], unnamed=len(every[NAMED:]), unseen=opened.unseen[:NAMED])
         except FileNotFoundError:
             found["exists"] = False
         except OSError:
@@ -326,7 +327,7 @@ def state(disk: Disk) -> dict[str, Any]:
 
 
 def unsuited(disk: Disk, lost: Collection[bytes] = ()) -> list[dict[str, str]]:
-    """Files that need what WebDAV cannot give, each with the reason; of many the first.
+    """Files that need what WebDAV cannot give, each with the reason.
 
     Args:
         disk: the directory.
@@ -353,7 +354,7 @@ def unsuited(disk: Disk, lost: Collection[bytes] = ()) -> list[dict[str, str]]:
         {"path": _shown(path), "why": _REMOVED} for path in set(lost) - shown if path + nameless.MARK not in shown
     ]
     found.sort(key=lambda one: one["path"])
-    return found[:NAMED]
+    return found
 
 
 def _is_sqlite(path: bytes, size: int) -> bool:

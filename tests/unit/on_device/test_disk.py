@@ -158,6 +158,14 @@ def test_open_file_that_lost_its_name_is_named(here: Disk, monkeypatch: pytest.M
     assert disk.state(here)["unsuited"] == []
 
 
+def test_of_many_files_the_first_are_named_and_the_others_counted(here: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mounts, "mounted", lambda path: True)
+    for number in range(disk.NAMED + 3):
+        (Path(here.folder) / f"{number}.lock").touch()
+    found = disk.state(here)
+    assert (len(found["unsuited"]), found["unnamed"]) == (disk.NAMED, 3)
+
+
 def test_file_whose_name_says_that_it_was_deleted_is_none(here: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mounts, "mounted", lambda path: True)
     with (Path(here.folder) / "one (deleted)").open("w"):
