@@ -18,13 +18,13 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import KrafError
-from . import caches, mounts, units
+from . import caches, mounts, nameless, units
 from .davfs import Mount
 from .manifest import SMALL
 
@@ -41,6 +41,10 @@ _BY_NAME = (
     (re.compile(r".*-(wal|shm|journal)\Z", re.DOTALL), "a journal of SQLite, whose locks and shared memory it has not"),
     (re.compile(r".*\.(lock|lck|pid)\Z|\.?lock\Z|LOCK\Z", re.DOTALL), "a lock file: locks hold on this device alone"),
 )
+
+_NAMELESS = "after which davfs2 neither tells its size nor gives its end to the program that has it open"
+_RENAMED_OVER = f"another was renamed over it, {_NAMELESS}"
+_REMOVED = f"it was removed, {_NAMELESS}"
 
 
 @dataclass(frozen=True)
@@ -311,7 +315,9 @@ def state(disk: Disk) -> dict[str, Any]:
     }
     if found["mounted"]:
         try:
-            found["unsuited"] = unsuited(disk)
+            opened = nameless.below(disk.folder, os.stat(disk.folder).st_dev)
+            every = unsuited(disk, opened.paths)
+            found.update(unsuited=every[:NAMED], unnamed=len(every[NAMED:]), unseen=opened.unseen[:NAMED])
         except FileNotFoundError:
             found["exists"] = False
         except OSError:
@@ -320,24 +326,35 @@ def state(disk: Disk) -> dict[str, Any]:
     return found
 
 
-def unsuited(disk: Disk) -> list[dict[str, str]]:
-    """Files that need what WebDAV cannot give, each with the reason; of many the first."""
+def unsuited(disk: Disk, lost: Collection[bytes] = ()) -> list[dict[str, str]]:
+    """Files that need what WebDAV cannot give, each with the reason.
+
+    Args:
+        disk: the directory.
+        lost: files of it that are open and have no name any more.
+    """
     locked = _locked()
-    found = []
+    found, shown = [], set()
     for path, state_ in _walk(disk):
         if stat.S_ISDIR(state_.st_mode):
             continue
         name = os.path.basename(path).decode("utf-8", "backslashreplace")
         device = f"{os.major(state_.st_dev):02x}:{os.minor(state_.st_dev):02x}:{state_.st_ino}"
         why = next((why for pattern, why in _BY_NAME if pattern.match(name)), "")
-        if device in locked:
+        shown.add(path)
+        if path in lost:
+            why = _RENAMED_OVER
+        elif device in locked:
             why = "a program holds a lock on it: locks hold on this device alone"
         elif _is_sqlite(os.path.join(os.fsencode(disk.folder), path), state_.st_size):
             why = "a SQLite database, whose locks and shared memory it has not"
         if why:
             found.append({"path": _shown(path), "why": why})
+    found += [
+        {"path": _shown(path), "why": _REMOVED} for path in set(lost) - shown if path + nameless.MARK not in shown
+    ]
     found.sort(key=lambda one: one["path"])
-    return found[:NAMED]
+    return found
 
 
 def _is_sqlite(path: bytes, size: int) -> bool:

@@ -104,6 +104,14 @@ def _on_mounts(found: Mapping[str, Any]) -> list[Row]:
         for file in one.get("unsuited") or ():
             why = f"WebDAV is not fit for it: {file['why']}; keep it on the device's own disk"
             listed.append(row(f"file {file['path']} of data {name}", LOST, why))
+        if one.get("unnamed"):
+            why = "WebDAV is not fit for them either; keep them on the device's own disk"
+            listed.append(row(f"{one['unnamed']} more files of data {name}", LOST, why))
+        if one.get("unseen"):
+            why = (
+                f"root of the device may not see the open files of {', '.join(one['unseen'])}; nothing is known of them"
+            )
+            listed.append(row(f"open files of data {name}", LOST, why))
     return listed
 
 

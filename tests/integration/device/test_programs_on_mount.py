@@ -9,17 +9,22 @@ import os
 import re
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ansible_collections.kraf.edge.plugins.module_utils.on_device import davfs, mounts
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data
+from ansible_collections.kraf.edge.plugins.module_utils.on_device import adopt, davfs, disk, docker, mounts
+from ansible_collections.kraf.edge.plugins.module_utils.placement import portable_storage
 from tests.integration import webdav
 from tests.integration.webdav import Server
 
+from . import engine as engines
 from . import parts
 from .mounting import Init
 
@@ -45,6 +50,14 @@ def rename_over_open() -> bool:
     with Path("old").open() as file:
         Path("new").rename("old")
         return file.read() == "old" and Path("old").read_text() == "new"
+
+
+def go_on_with_what_lost_its_name() -> bool:
+    Path("held").write_text("old")
+    Path("other").write_text("new")
+    with Path("held").open() as file:
+        Path("other").rename("held")
+        return os.fstat(file.fileno()).st_size == 3
 
 
 def sed_in_place() -> bool:
@@ -125,6 +138,9 @@ OPERATIONS: dict[str, Callable[[], bool]] = {
     "locks between programs of the device (`flock`, `fcntl`)": lock,
     "SQLite in WAL mode": lambda: sqlite("WAL"),
     "shared memory of a file (`mmap`)": shared_memory,
+    "go on with an open file that was removed, or that another was renamed over (`fstat`, reading to its end)": (
+        go_on_with_what_lost_its_name
+    ),
     "symbolic links": symbolic_link,
     "hard links": hard_link,
     "named pipes, sockets": pipe,
@@ -144,6 +160,93 @@ def test_dav_10_programs_can_do_what_the_readme_says_and_no_more(server: Server)
         finally:
             os.chdir(place)
     assert found == {name: answer == "yes" for name, answer in table}
+
+
+@pytest.fixture
+def faces(server: Server) -> Path:
+    """A data directory on the mount, with a file of settings."""
+    (POINT / "faces").mkdir()
+    (POINT / "faces/settings").write_text("colour=red\n")
+    return POINT / "faces"
+
+
+def reported(look: dict[str, Any]) -> dict[str, str]:
+    """What the portability report has of single files, by their names."""
+    rows = portable_storage.rows(App("pi1", "hub", data=(Data("faces", "/data"),)), look)
+    return {one["property"]: one["why"] for one in rows if one["property"].startswith("file ")}
+
+
+def on_mount(folder: Path) -> dict[str, Any]:
+    """A look at a program of the device whose data are in a directory."""
+    [found] = disk.of([("faces", str(folder))])
+    return {"running": True, "data": {"faces": {"path": "/data", "folder": str(folder), **disk.state(found)}}}
+
+
+def write_over(folder: Path) -> None:
+    """As ``sed -i`` does it: a new file, renamed."""
+    subprocess.run(["sed", "-i", "s/red/blue/", folder / "settings"], check=True)
+    assert (folder / "settings").read_text() == "colour=blue\n"
+
+
+def test_dav_10_open_file_that_another_was_renamed_over_is_named_while_it_is_open(faces: Path) -> None:
+    with (faces / "settings").open("rb", buffering=0) as file:
+        assert reported(on_mount(faces)) == {}
+        write_over(faces)
+        assert "renamed over it" in reported(on_mount(faces))["file settings of data faces"]
+        # What it is warned of.
+        with pytest.raises(FileNotFoundError):
+            os.fstat(file.fileno())
+        time.sleep(1.2)  # the kernel has the size from davfs2 for a second
+        with pytest.raises(FileNotFoundError):
+            file.read(4096)
+    assert reported(on_mount(faces)) == {}
+
+
+def test_dav_10_open_file_that_was_removed_is_named_while_it_is_open(faces: Path) -> None:
+    with (faces / "scratch").open("w+"):
+        (faces / "scratch").unlink()
+        assert "it was removed" in reported(on_mount(faces))["file scratch of data faces"]
+    assert reported(on_mount(faces)) == {}
+
+
+def test_dav_10_file_that_is_renamed_while_it_is_written_is_not_named(faces: Path) -> None:
+    with (faces / "log").open("w") as file:
+        file.write("one")
+        (faces / "log").rename(faces / "log.1")
+        assert reported(on_mount(faces)) == {}
+
+
+def test_dav_10_new_file_that_is_renamed_before_it_is_closed_is_not_on_the_server_meanwhile(server: Server) -> None:
+    (POINT / "old").write_text("old")
+    parts.until((server.files / "old").exists, what="the old file on the server")
+    with (POINT / "new").open("w") as file:
+        file.write("new")
+        (POINT / "new").rename(POINT / "old")
+        assert os.listdir(server.files) == []
+    parts.until((server.files / "old").exists, what="the new file on the server")
+    assert (server.files / "old").read_text() == "new"
+
+
+def test_dav_10_what_a_container_has_open_is_named_as_the_device_has_it(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Sockets want short paths.
+    with (
+        tempfile.TemporaryDirectory(prefix="kraf-engine-") as folder,
+        engines.running(Path(folder), apart=False) as engine,
+    ):
+        monkeypatch.setattr(docker, "SOCKET", str(engine.socket))
+        engine.make_image(engines.IMAGE, engines.root(tmp_path / "root"))
+        binds = {"Binds": [f"{faces}:/data"]}
+        engine.create("hub", Cmd=["sh", "-c", "exec 3</data/settings; exec sleep 1000"], HostConfig=binds)
+        engine.start("hub")
+        pid = engine.ask("GET", "/containers/hub/json")["State"]["Pid"]
+        parts.until(Path(f"/proc/{pid}/fd/3").is_symlink, what="the file that the container opens")
+        look = [("faces", "/data", "")]
+        assert reported(adopt.look("hub", "hub", look, False)["container"]) == {}
+        write_over(faces)
+        found = reported(adopt.look("hub", "hub", look, False)["container"])
+    assert list(found) == ["file settings of data faces"]
 
 
 def requests(server: Server) -> list[tuple[str, int]]:

@@ -142,6 +142,36 @@ def test_file_with_a_lock_is_named(here: Disk, monkeypatch: pytest.MonkeyPatch) 
         assert [one["path"] for one in disk.unsuited(here)] == ["below/one"]
 
 
+@pytest.mark.parametrize(("how", "why"), [("replace", "renamed over it"), ("unlink", "it was removed")])
+def test_open_file_that_lost_its_name_is_named(here: Disk, monkeypatch: pytest.MonkeyPatch, how: str, why: str) -> None:
+    monkeypatch.setattr(mounts, "mounted", lambda path: True)
+    file = Path(here.folder) / "below/one"
+    (Path(here.folder) / "new").touch()
+    with file.open():
+        if how == "replace":
+            (Path(here.folder) / "new").replace(file)
+        else:
+            file.unlink()
+        found = disk.state(here)["unsuited"]
+    assert [one["path"] for one in found] == ["below/one"]
+    assert why in found[0]["why"]
+    assert disk.state(here)["unsuited"] == []
+
+
+def test_of_many_files_the_first_are_named_and_the_others_counted(here: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mounts, "mounted", lambda path: True)
+    for number in range(disk.NAMED + 3):
+        (Path(here.folder) / f"{number}.lock").touch()
+    found = disk.state(here)
+    assert (len(found["unsuited"]), found["unnamed"]) == (disk.NAMED, 3)
+
+
+def test_file_whose_name_says_that_it_was_deleted_is_none(here: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mounts, "mounted", lambda path: True)
+    with (Path(here.folder) / "one (deleted)").open("w"):
+        assert disk.state(here)["unsuited"] == []
+
+
 def test_without_a_server_nothing_is_unmounted(known: None, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = []
     monkeypatch.setattr(mounts, "mounted", lambda path: True)
@@ -158,7 +188,7 @@ def test_mount_that_does_not_answer_is_an_error_in_words(here: Disk) -> None:
 
 
 def test_look_at_a_mount_whose_server_is_away_is_no_failure(here: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(_disk: Disk) -> None:
+    def away(*_arguments: object) -> None:
         raise BlockingIOError
 
     monkeypatch.setattr(mounts, "mounted", lambda path: True)

@@ -100,6 +100,11 @@ def test_the_report_says_that_nothing_is_copied_and_names_what_does_not_fit() ->
     assert "nothing is copied" in rows["data results"]["why"]
     assert rows["file a/b.db of data results"]["verdict"] == "lost"
     assert "mount of data results" not in rows
+    assert "open files of data results" not in rows
+    found["data"]["results"].update(unseen=["hub (12)"], unnamed=3)
+    rows = {row["property"]: row for row in portable_storage.rows(APP, found)}
+    assert "3 more files of data results" in rows
+    assert "hub (12)" in rows["open files of data results"]["why"]
     found["data"]["results"]["mounted"] = False
     rows = {row["property"]: row for row in portable_storage.rows(APP, found)}
     assert rows["mount of data results"]["verdict"] == "refused"
