@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
-from ..core import sizes
+from ..cluster.kinds import PERSISTENT_VOLUME_CLAIM
+from ..core import names, sizes
 from ..core.errors import KrafError
+from ..storage.state import requested
 from .job import Job
 
 SLACK = 32 * 2**20
@@ -26,12 +28,17 @@ def check_at_edge(job: Job) -> None:
     Raises:
         KrafError: with both sizes.
     """
-    bytes_ = needed(job)
-    if bytes_ > job.limits.volume_bytes:
-        asked = sizes.human(job.limits.volume_bytes)
-        why = f"the app's data take {sizes.human(bytes_ - SLACK)} with the copy before, the volume would have {asked}"
+    bytes_, has = needed(job), job.limits.volume_bytes
+    if bytes_ > has:
+        # One that is there may be larger than what is asked for now; a volume never shrinks.
+        volume = names.claim(names.workload(job.app.name))
+        claim = job.cluster.get(PERSISTENT_VOLUME_CLAIM, volume, names.namespace(job.device.name))
+        has = max(has, requested(claim)) if claim is not None else has
+    if bytes_ > has:
+        would = sizes.human(has)
+        why = f"the app's data take {sizes.human(bytes_ - SLACK)} with the copy before, the volume would have {would}"
         fix = f"Ask for more, such as {sizes.human(2 * bytes_)} (volume_size)"
-        raise KrafError(f"volume of app {job.app.key}", asked, why, fix)
+        raise KrafError(f"volume of app {job.app.key}", would, why, fix)
 
 
 def check_on_device(job: Job, copy: int) -> None:

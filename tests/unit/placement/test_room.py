@@ -33,6 +33,7 @@ class Run:
 
     def __init__(self, to: str, data: dict[str, dict[str, Any]], limit: int = 2 * GIB, tree: int = 0) -> None:
         self.spoken = Mock()
+        self.spoken.cluster.get.return_value = None
         held = {name: {**container()["data"]["results"], **one} for name, one in data.items()}
         app = dataclasses.replace(APP, data=tuple(Data(name, one["path"]) for name, one in held.items()))
         limits = Limits(wait=7, volume_bytes=limit)
@@ -70,7 +71,7 @@ def test_data_that_have_no_room_at_the_edge_are_refused_with_both_sizes_before_a
     run = Run("edge", data, tree=tree)
     with pytest.raises(KrafError, match=said):
         run.steps.describe()
-    assert run.words == []
+    assert set(run.words) <= {"cluster.get"}
 
 
 @pytest.mark.parametrize(("trees", "tree"), [(1, 0), (2, 4)])
@@ -80,10 +81,28 @@ def test_data_that_just_fit_go_on(trees: int, tree: int) -> None:
     assert run.words == ["edge.check"]
 
 
+def test_a_volume_that_is_larger_than_what_is_asked_for_now_holds_what_fits_it() -> None:
+    run = Run("edge", {"results": {"bytes": 2 * GIB}}, tree=4)
+    run.spoken.cluster.get.return_value = asked(5 * GIB)
+    run.steps.describe()
+    assert run.spoken.cluster.get.call_args.args[1:] == ("app-faces", "kraf-pi1")
+
+
+def test_data_that_have_no_room_on_a_volume_that_is_there_are_refused_with_its_size() -> None:
+    run = Run("edge", {"results": {"bytes": 2 * GIB}}, tree=4)
+    run.spoken.cluster.get.return_value = asked(3 * GIB)
+    with pytest.raises(KrafError, match=r"data take 4 GiB with the copy before, the volume would have 3 GiB"):
+        run.steps.describe()
+
+
 def test_an_app_without_data_needs_no_room() -> None:
     run = Run("edge", {}, limit=1)
     run.steps.describe()
     assert run.words == ["edge.check"]
+
+
+def asked(size: int) -> dict[str, Any]:
+    return {"spec": {"resources": {"requests": {"storage": str(size)}}}}
 
 
 class Mover:
