@@ -89,8 +89,11 @@ class Standby(Walk):
             job.new_tree = TREES + job.run
         workload = steps.wanted.workload(job.epoch + 1, job.new_tree)
         node = "" if job.app.data else str(job.placed.standby.get("node") or "")
-        steps.start_mover(node, workload.image, nodes(workload))
+        mover = steps.start_mover(node, workload.image, nodes(workload))
         steps.outrun()
+        if job.app.data:
+            # Each run has a number of its own: what failed ones have left would fill the volume.
+            mover.purge(job.placed.tree)
         job.data_bytes = job.device_bytes
         steps.begin("keep_ready")
 
