@@ -10,10 +10,10 @@ from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.kraf.edge.plugins.module_utils.catalog import status
 from ansible_collections.kraf.edge.plugins.module_utils.core import coerce
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.placement import definition, summary
+from ansible_collections.kraf.edge.plugins.plugin_utils import status
 
 
 def as_list(value: Any) -> list[Any]:

@@ -11,13 +11,13 @@ import statistics
 from typing import Any
 
 from tests.demo import access, disk
+from tests.demo.access import KUBECTL
 from tests.demo.apps import DEVICE
 from tests.demo.progress import Progress
 
 from . import tasks
 from .rows import Row
 
-KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 TIMES = 9
 HERE = {
     "hosts": "localhost",

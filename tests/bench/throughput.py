@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tests.demo import access, disk
+from tests.demo.access import KUBECTL
 from tests.demo.apps import DEVICE
 from tests.demo.progress import Progress
 
-from .idle import KUBECTL, the_tasks
+from .idle import the_tasks
 from .rows import Row
 
 MIB = 48

@@ -9,10 +9,11 @@ import uuid
 from typing import Any
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 from tests.demo.progress import Progress
 
 from . import tasks
-from .idle import HERE, KUBECTL
+from .idle import HERE
 from .rows import Row
 
 COUNT = 20

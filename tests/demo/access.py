@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LAB = settings.from_environment()
 INVENTORY = ROOT / "inventories" / "lab"
 KUBECONFIG = ROOT / "build" / LAB.name / "kubeconfig"
+KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
+"""On the control plane host, as root."""
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 

@@ -19,7 +19,7 @@ MOUNT = f"/srv/kraf/{VOLUME}"
 NODE = "worker1"
 FILES = f"/var/lib/kraf/volumes/kraf-{DEVICE}-{VOLUME}/data/files"
 """Where the export's files are on its node."""
-POD = f"kubectl --kubeconfig /etc/kubernetes/admin.conf -n kraf-{DEVICE} exec export-{VOLUME}-0 --"
+POD = f"{access.KUBECTL} -n kraf-{DEVICE} exec export-{VOLUME}-0 --"
 LIMIT = 60.0
 
 

@@ -96,9 +96,7 @@ def measure(device: str, node: str, image: str, port: int = 8000) -> Floors:
         start = _milliseconds(device, START.format(port=published))
     finally:
         access.ssh(device, "docker rm -f floor")
-        access.ssh(
-            "control1", "kubectl --kubeconfig /etc/kubernetes/admin.conf delete pod floor --ignore-not-found --now"
-        )
+        access.ssh("control1", f"{access.KUBECTL} delete pod floor --ignore-not-found --now")
     return Floors(to_edge_seconds=(stop + start_pod) / 1000, to_device_seconds=(stop_pod + start) / 1000)
 
 

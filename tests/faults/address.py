@@ -13,15 +13,15 @@ import argparse
 import json
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 from tests.lab import settings
 
-from .lab import Lab, begun, command
+from .lab import Lab, begun, command, until
 from .run import say
 
 HOST = "control1"
@@ -40,23 +40,16 @@ def give(was: str, address: str) -> None:
     edit += " && cat /tmp/hosts >/etc/hosts"
     for host in access.LAB.hosts:
         command("docker", "exec", f"{access.LAB.name}-{host.name}", "sh", "-c", edit)
-    end = time.monotonic() + 120
-    while True:
-        try:
-            command("docker", "exec", container, "sh", "-c", "docker info >/dev/null && systemctl is-active kubelet")
-            return
-        except subprocess.CalledProcessError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(1)
+    # By its engine: SSH knows the host by its own address only.
+    up = ("docker", "exec", container, "sh", "-c", "docker info >/dev/null && systemctl is-active kubelet")
+    until(lambda: command(*up).strip() == "active", 120)
 
 
 def look(address: str) -> list[str]:
     """What is wrong with the cluster."""
-    kubectl = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
     found = command(
         *("docker", "exec", f"{access.LAB.name}-{HOST}", "sh", "-c"),
-        f"{kubectl} get nodes,endpoints,pods --all-namespaces -o json; ls /etc/kubernetes",
+        f"{KUBECTL} get nodes,endpoints,pods --all-namespaces -o json; ls /etc/kubernetes",
     )
     answer, end = json.JSONDecoder().raw_decode(found)
     wrong = [f"the mark of a move is left: {found[end:]}"] if "kraf-moving" in found[end:].split() else []

@@ -18,10 +18,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 from tests.lab import images
 
 from .lab import CONTROL, DEVICE, OTHER, Lab, published
-from .lost import KUBECTL, Checks
+from .lost import Checks
 
 NAME = "minutes"
 PLAY = Path(__file__).parent / "cron.yml"

@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 
 from .lab import CONTROL, DEVICE, Lab, published
-from .lost import KUBECTL, Checks
+from .lost import Checks
 
 NAME, PORT = "echoes", 8053
 PLAY = Path(__file__).parent / "datagrams.yml"

@@ -17,11 +17,12 @@ import sys
 from typing import Any
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 from tests.lab import images
 
 from . import moves
 from .lab import CONTROL, DEVICE, FOLDER, Lab, published
-from .lost import KUBECTL, Checks, Subject
+from .lost import Checks, Subject
 
 NAME, PORT, INSIDE = "group-ledger", 18700, 8100
 CONTAINERS = (NAME, f"{NAME}-db")

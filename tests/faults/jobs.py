@@ -15,10 +15,11 @@ from pathlib import Path
 from unittest.mock import ANY
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 from tests.lab import images
 
 from .lab import CONTROL, DEVICE, Lab, published
-from .lost import KUBECTL, Checks
+from .lost import Checks
 
 NAME = "sums"
 PLAY = Path(__file__).parent / "job.yml"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 from tests.lab import images, steps
 
 from .writer import request
@@ -26,7 +27,6 @@ from .writer import request
 FOLDER = Path(__file__).parent / "app"
 PLAY = access.ROOT / "tests/demo/plays/app.yml"
 DEVICE, CONTROL = "pi1", "control1"
-KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf"
 INSIDE = 8000
 OTHER = {"edge": "device", "device": "edge"}
 LIMIT = 900.0
@@ -81,6 +81,31 @@ def command(*words: str) -> str:
     """A command of the lab; its output."""
     argv = [sys.executable, "-m", "tests.lab", *words]
     return subprocess.run(argv, cwd=access.ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
+
+
+def until(what: Callable[[], bool], limit: float = 300.0) -> None:
+    """Wait until something is so, of hosts that may not answer yet."""
+    end = time.monotonic() + limit
+    while True:
+        with contextlib.suppress(access.Failed, subprocess.SubprocessError):
+            if what():
+                return
+        if time.monotonic() > end:
+            raise access.Failed(f"the lab was not as before within {limit:g} s")
+        time.sleep(1)
+
+
+def docker_answers(device: str) -> bool:
+    """Whether the device does, and Docker on it."""
+    return access.ssh(device, "docker ps -q && echo yes", timeout=30).strip().endswith("yes")
+
+
+def remains(device: str, kubectl: str = KUBECTL) -> str:
+    """A command for the control plane host that names what the cluster still has of a device that was taken out."""
+    return (
+        f"{kubectl} get namespace kraf-{device} --ignore-not-found -o name; "
+        f"{kubectl} get pv,placements.kraf.io,migrations.kraf.io --all-namespaces -o name"
+    )
 
 
 def devices(folder: Path) -> Path:
@@ -311,16 +336,7 @@ class Lab:
     def power_cut(self) -> None:
         """The device loses its power and gets it again."""
         command("docker", "restart", "-t", "0", f"{access.LAB.name}-{self.device}")
-        end = time.monotonic() + 180
-        while True:
-            try:
-                access.ssh(self.device, "docker ps -q", timeout=30)
-            except (access.Failed, subprocess.TimeoutExpired):
-                if time.monotonic() >= end:
-                    raise
-                time.sleep(1)
-            else:
-                return
+        until(lambda: docker_answers(self.device), 180)
 
 
 def problems(side: Side, to: str, app: App) -> list[str]:

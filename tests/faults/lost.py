@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 
-from .lab import CONTROL, DEVICE, INSIDE, KUBECTL, App, Lab, command
+from .lab import CONTROL, DEVICE, INSIDE, App, Lab, command, docker_answers, until
 from .run import ALONE, ECHO, LEDGER, say
 from .writer import Writer, following, numbers, request
 
@@ -78,7 +78,7 @@ def edge_without_power(*more: str) -> Iterator[None]:
     finally:
         command("docker", "start", *hosts, *more)
     ready = f"{KUBECTL} wait --for=condition=Ready --timeout=20s node --all && {KUBECTL} get --raw /readyz"
-    wait(lambda: access.ssh(CONTROL, ready).strip().endswith("ok"))
+    until(lambda: access.ssh(CONTROL, ready).strip().endswith("ok"))
     # What kubectl asked while the API server started, it believes for ten minutes.
     access.ssh(CONTROL, "rm -rf ~/.kube/cache")
     # Nodes that were away count as ready for a while.
@@ -87,19 +87,7 @@ def edge_without_power(*more: str) -> Iterator[None]:
 
 def up() -> None:
     """Wait until the device answers, and Docker on it."""
-    wait(lambda: access.ssh(DEVICE, "docker ps -q && echo yes", timeout=30).strip().endswith("yes"))
-
-
-def wait(what: Callable[[], bool], limit: float = 300.0) -> None:
-    """Wait until something is so, of hosts that may not answer yet."""
-    end = time.monotonic() + limit
-    while True:
-        with contextlib.suppress(access.Failed, subprocess.TimeoutExpired):
-            if what():
-                return
-        if time.monotonic() > end:
-            raise access.Failed(f"the lab was not as before within {limit:g} s")
-        time.sleep(2)
+    until(lambda: docker_answers(DEVICE))
 
 
 class Checks:

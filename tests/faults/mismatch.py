@@ -16,9 +16,10 @@ import sys
 import time
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 
-from .lab import CONTROL, DEVICE, KUBECTL, Lab
-from .lost import Checks, wait
+from .lab import CONTROL, DEVICE, Lab, until
+from .lost import Checks
 from .run import LEDGER
 from .writer import numbers
 
@@ -95,12 +96,12 @@ class Stories(Checks):
     def restore(self, name: str) -> None:
         """etcd as it was then. What others have seen since is newer than what it says: they begin anew."""
         access.ssh(CONTROL, _RESTORE.format(name=name, host=CONTROL))
-        wait(lambda: access.ssh(CONTROL, f"{KUBECTL} get --raw /readyz").strip() == "ok")
+        until(lambda: access.ssh(CONTROL, f"{KUBECTL} get --raw /readyz").strip() == "ok")
         for host in access.LAB.hosts:
             if not host.is_device:
                 access.ssh(host.name, "systemctl restart kubelet")
         ready = f"{KUBECTL} wait --for=condition=Ready --timeout=60s node --all && echo yes"
-        wait(lambda: access.ssh(CONTROL, ready, timeout=90).strip().endswith("yes"))
+        until(lambda: access.ssh(CONTROL, ready, timeout=90).strip().endswith("yes"))
         # Nodes and pods are as the snapshot has them until each kubelet has told.
         time.sleep(60)
 
@@ -118,7 +119,7 @@ class Stories(Checks):
         told = f"the device says owner edge, epoch {before['epoch'] + 1}, idle"
         self.refused("etcd of before", f"the Placement says owner device, epoch {before['epoch']}", told)
         self.restore("after")
-        wait(lambda: numbers(self.lab.log_of(LEDGER)) == log)
+        until(lambda: numbers(self.lab.log_of(LEDGER)) == log)
         self.check("with the etcd of after it moves back", self.lab.move(LEDGER, "device", "etcd-back"), 0)
         self.check("its data are what they were", numbers(self.lab.log_of(LEDGER)), log)
 

@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 
-from .lab import CHANGED, CONTROL, DEVICE, Lab, changed, command
+from .lab import CHANGED, CONTROL, DEVICE, Lab, changed, command, remains
 from .run import say
 
 RUNS = 80
@@ -47,14 +48,11 @@ class Job:
     look: str = ""
 
 
-_KUBECTL = "kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /tmp/kubectl-cache"
+_KUBECTL = f"{KUBECTL} --cache-dir /tmp/kubectl-cache"
+"""Root's home is among what is compared at the end."""
 HEALTHY = (
     f"{_KUBECTL} get nodes --no-headers | grep -vw Ready; "
     f"{_KUBECTL} get pods --all-namespaces --no-headers | grep -vwE 'Running|Completed'; true"
-)
-GONE = (
-    f"{_KUBECTL} get namespace kraf-{DEVICE} --ignore-not-found -o name; "
-    f"{_KUBECTL} get pv,placements.kraf.io,migrations.kraf.io --all-namespaces -o name"
 )
 JOBS = (
     Job("cluster", every=2, look=HEALTHY),
@@ -65,7 +63,7 @@ JOBS = (
         "device_remove",
         {"kraf_device": DEVICE, "kraf_device_remove_confirm": DEVICE, "kraf_remove_volumes": "true"},
         every=1,
-        look=GONE,
+        look=remains(DEVICE, _KUBECTL),
     ),
     Job("reset", {"kraf_reset_confirm": access.LAB.name}, every=2),
 )

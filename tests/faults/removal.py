@@ -14,14 +14,11 @@ import sys
 
 from tests.demo import access
 
-from .lab import CONTROL, DEVICE, Lab
-from .run import LEDGER, say
+from .lab import CONTROL, DEVICE, Lab, remains
+from .lost import Checks
+from .run import LEDGER
 
 NAMED = {"kraf_device": DEVICE, "kraf_device_remove_confirm": DEVICE}
-LEFT_IN_CLUSTER = (
-    f"export KUBECONFIG=/etc/kubernetes/admin.conf; kubectl get namespace kraf-{DEVICE} --ignore-not-found -o name; "
-    "kubectl get pv,placements.kraf.io,migrations.kraf.io --all-namespaces -o name"
-)
 LEFT_ON_NODE = "find /var/lib/kraf/volumes -mindepth 1 2>/dev/null; losetup --list --noheadings | grep -F volumes; true"
 LEFT_ON_DEVICE = (
     "ls -d /etc/kraf /run/kraf /usr/local/lib/kraf 2>/dev/null; nft list tables | grep kraf; mount | grep davfs; "
@@ -32,13 +29,8 @@ POLICY = f"docker inspect -f '{{{{.State.Running}}}} {{{{.HostConfig.RestartPoli
 
 def main() -> int:
     folder = access.ROOT / "build" / access.LAB.name
-    lab, wrong = Lab(access.INVENTORY.resolve(), folder / "removal"), list[str]()
-
-    def check(what: str, found: object, right: object) -> None:
-        good = found == right
-        say(f"{'ok' if good else 'WRONG':<6}{what}")
-        if not good:
-            wrong.append(f"{what}: {found!r}, not {right!r}")
+    lab, checks = Lab(access.INVENTORY.resolve(), folder / "removal"), Checks()
+    check = checks.check
 
     def refused(log: str, words: str, **variables: str) -> None:
         rc = lab.play("kraf.edge.device_remove", log, **variables)
@@ -55,7 +47,7 @@ def main() -> int:
     for number in (1, 2):
         rc = lab.play("kraf.edge.device_remove", f"removed-{number}", **NAMED, kraf_remove_volumes="true")
         check(f"the device is taken out, run {number}", rc, 0)
-    check("nothing is left in the cluster", access.ssh(CONTROL, LEFT_IN_CLUSTER).strip(), "")
+    check("nothing is left in the cluster", access.ssh(CONTROL, remains(DEVICE)).strip(), "")
     for host in access.LAB.hosts:
         if not host.is_device:
             check(f"nothing is left on {host.name}", access.ssh(host.name, LEFT_ON_NODE).strip(), "")
@@ -63,10 +55,7 @@ def main() -> int:
     check("the app runs there, and starts at boot", access.ssh(DEVICE, POLICY).split(), ["true", "unless-stopped"])
     check("its data are as they were", lab.log_of(LEDGER), before)
     check("the device is brought in again", lab.play("kraf.edge.device", "again"), 0)
-    for one in wrong:
-        say(f"WRONG: {one}")
-    say(f"{len(wrong)} complaints; outputs in {lab.logs}")
-    return 1 if wrong else 0
+    return checks.end(lab.logs)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 
-from .lab import CONTROL, KUBECTL, App, Lab, command
+from .lab import CONTROL, App, Lab, command, until
 
 MANIFESTS = "/etc/kubernetes/manifests"
 ASIDE = "/etc/kubernetes/kube-apiserver.taken"
@@ -58,17 +59,6 @@ class Taking:
     give: Callable[[Scene], None]
 
 
-def _until(what: Callable[[], bool], limit: float = 180.0) -> None:
-    end = time.monotonic() + limit
-    while True:
-        with contextlib.suppress(access.Failed):
-            if what():
-                return
-        if time.monotonic() > end:
-            raise access.Failed(f"the lab was not as before within {limit:g} s")
-        time.sleep(1)
-
-
 def _node(scene: Scene) -> str:
     """The node of the app's pod, or of its volume."""
     pod = f"-n kraf-{scene.lab.device} get pod app-{scene.app.name}-0 --ignore-not-found"
@@ -97,9 +87,9 @@ def _api(scene: Scene) -> None:
     # Scheduler and controller manager end without it, and kubelet lets what ended often wait for minutes.
     back = f"if [ -e {ASIDE} ]; then mv {ASIDE} {MANIFESTS}/kube-apiserver.yaml; fi; systemctl restart kubelet"
     access.ssh(CONTROL, back)
-    _until(lambda: access.ssh(CONTROL, f"{KUBECTL} get --raw /readyz").strip() == "ok")
+    until(lambda: access.ssh(CONTROL, f"{KUBECTL} get --raw /readyz").strip() == "ok")
     ready = f"{KUBECTL} -n kube-system get pods -l tier=control-plane --no-headers"
-    _until(lambda: all(" 1/1 " in line for line in access.ssh(CONTROL, ready).splitlines()))
+    until(lambda: all(" 1/1 " in line for line in access.ssh(CONTROL, ready).splitlines()))
 
 
 def _scale(replicas: int) -> None:
@@ -124,7 +114,7 @@ def _no_node(scene: Scene) -> None:
 
 def _node_back(scene: Scene) -> None:
     command("docker", "start", f"{access.LAB.name}-{scene.node}")
-    _until(lambda: " Ready " in access.ssh(CONTROL, f"{KUBECTL} get node {scene.node} --no-headers"))
+    until(lambda: " Ready " in access.ssh(CONTROL, f"{KUBECTL} get node {scene.node} --no-headers"))
     # A node that is down counts as ready for a while: what it says of itself has to be new.
     time.sleep(15)
 
@@ -143,7 +133,7 @@ def _network(scene: Scene) -> None:
         access.LAB.name,
         f"{access.LAB.name}-{scene.lab.device}",
     )
-    _until(lambda: bool(access.ssh(scene.lab.device, "true; echo yes").strip()))
+    until(lambda: bool(access.ssh(scene.lab.device, "true; echo yes").strip()))
 
 
 def _power(scene: Scene) -> None:

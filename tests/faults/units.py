@@ -15,11 +15,12 @@ import sys
 from typing import Any
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 from tests.lab import images
 
 from . import moves
 from .lab import CONTROL, DEVICE, FOLDER, Lab, published
-from .lost import KUBECTL, Checks, Subject
+from .lost import Checks, Subject
 
 NAME, PORT = "unit-ledger", 18610
 UNIT = f"{NAME}.service"

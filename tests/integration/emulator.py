@@ -20,7 +20,6 @@ from pathlib import Path
 from tests.lab.steps import LabError, run
 
 FOLDER = Path(__file__).parents[2] / "build/emulator"
-BINFMT = Path("/proc/sys/fs/binfmt_misc")
 NAME = "kraf-test-arm64"
 SAYS = b"arm64 speaks\n"
 MAGIC = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"

@@ -34,12 +34,9 @@ def look(app: str, container: str, data: Sequence[tuple[str, str, str]], secrets
         ``record``, ``forward`` (its target; one that tells when the app's ports do not agree), ``container`` (None when
         there is none), and programs that are ``missing``.
     """
-    record, found = placement.load(app), None
-    if group.is_group(container):
-        here = record is None or record.owner == placement.DEVICE
-        found = group.describe(container, data, here, lambda answer, own: describe(answer, own, secrets))
-    else:
-        found = _found(container, [(name, path) for name, path, _container in data], secrets)
+    record = placement.load(app)
+    owned_here = record is None or record.owner == placement.DEVICE
+    found = _found(container, data, secrets, owned_here)
     missing = [program for program in ("rsync", "openssl", "haproxy") if not shutil.which(program)]
     return {
         "record": record.as_json() if record else None,
@@ -49,15 +46,20 @@ def look(app: str, container: str, data: Sequence[tuple[str, str, str]], secrets
     }
 
 
-def _found(container: str, data: Sequence[tuple[str, str]], secrets: bool) -> dict[str, Any] | None:
-    """What runs the app, described; None when there is nothing of that name."""
+def _found(
+    container: str, data: Sequence[tuple[str, str, str]], secrets: bool, owned_here: bool
+) -> dict[str, Any] | None:
+    """What runs the app, described; None when there is nothing of that name. What acts is chosen in ``runner``."""
+    if group.is_group(container):
+        return group.describe(container, data, owned_here, lambda answer, own: describe(answer, own, secrets))
+    places = [(name, path) for name, path, _container in data]
     if service.is_unit(container):
         unit = service.find(service.name_of(container))
-        return None if unit is None else describe_unit(unit, data, secrets)
+        return None if unit is None else describe_unit(unit, places, secrets)
     if cron.is_cron(container):
-        return _scheduled(cron.of(container), data, secrets)
+        return _scheduled(cron.of(container), places, secrets)
     found = docker.inspect(container)
-    return None if found is None else describe(found, data, secrets)
+    return None if found is None else describe(found, places, secrets)
 
 
 def _scheduled(runs: cron.Scheduled, data: Sequence[tuple[str, str]], secrets: bool) -> dict[str, Any] | None:

@@ -35,8 +35,6 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEXES = (DOCKER_INDEX, OCI_INDEX)
-LARGEST_MANIFEST = 4 * 2**20
-"""Bytes; registries take no larger one."""
 BUSY = (429, 503)
 """Answers that may come with the time after which to ask again."""
 ATTEMPTS = 4

@@ -222,6 +222,11 @@ class Job:
             raise KrafError(f"container of app {self.app.key}", self.container, why, fix)
         return dict(found)
 
+    @property
+    def device_bytes(self) -> int:
+        """What the app's data take on the device."""
+        return sum(int(one["bytes"]) for one in (self.found.get("data") or {}).values())
+
     def on_device(self, step: str, owner: str = "", epoch: int = 0) -> dict[str, Any]:
         """One step on the device, for this run."""
         app = self.app

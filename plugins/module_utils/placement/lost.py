@@ -25,7 +25,6 @@ from ..migration import table
 from ..migration.table import Step
 from ..migration.world import DEVICE, EDGE
 from . import disks, outcome
-from .job import Job
 from .records import DONE, FAILED, expired
 from .walk import Walk
 
@@ -40,10 +39,6 @@ def age(placed: Mapping[str, Any], now: datetime | None = None) -> float:
 
 class LostDevice(Walk):
     """One app of a device that is lost, to the edge. No step calls the device."""
-
-    def __init__(self, job: Job, say: Callable[[str], None]) -> None:
-        super().__init__(job, say)
-        self.steps.perform = {**self.steps.perform, **self._own()}
 
     def _own(self) -> Mapping[Step, Callable[[], None]]:
         return {
@@ -181,13 +176,8 @@ class LostEdge(Walk):
     """One app of an edge that is lost, to its device. Without an API server the device alone decides, and the Placement
     learns of it when the edge is back (``Walk``, first step)."""
 
-    def __init__(self, job: Job, say: Callable[[str], None]) -> None:
-        super().__init__(job, say)
-        own: Mapping[Step, Callable[[], None]] = {
-            table.EDGE_LOST_STOP: self.edge.stop,
-            table.EDGE_LOST_START: self._start,
-        }
-        self.steps.perform = {**self.steps.perform, **own}
+    def _own(self) -> Mapping[Step, Callable[[], None]]:
+        return {table.EDGE_LOST_STOP: self.edge.stop, table.EDGE_LOST_START: self._start}
 
     @property
     def _reached(self) -> bool:
@@ -221,7 +211,7 @@ class LostEdge(Walk):
             job.run, job.epoch = int(record["fence"]) + 1, 0
             for step in plan:
                 with self._timed(step):
-                    self.steps.perform[step]()
+                    self._perform[step]()
             return self._report(changed=True)
         with self._locked():
             self._walk(plan)

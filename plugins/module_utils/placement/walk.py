@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Callable
 
@@ -40,10 +40,15 @@ class Walk:
         self.records = Records(job.cluster, job.device.name, job.device.uid, job.app.name)
         self.edge = Edge(job.cluster, job.app, job.device.uid)
         self.steps = Steps(job, self.records, self.edge)
+        self._perform = {**self.steps.perform, **self._own()}
         self.done: list[dict[str, Any]] = []
         self._left = False
         lock = names.workload(job.app.name)
         self.lease = Lease(job.cluster, self.records.namespace, lock, self.records.labels, job.holder)
+
+    def _own(self) -> Mapping[Step, Callable[[], None]]:
+        """Steps of this kind of walk, beside the common ones and in their place."""
+        return {}
 
     def run(self, check_mode: bool) -> dict[str, Any]:
         """Move the app.
@@ -191,7 +196,7 @@ class Walk:
         for step in steps:
             self.lease.check()
             with fault.around(step), self._timed(step):
-                self.steps.perform[step]()
+                self._perform[step]()
 
     @contextlib.contextmanager
     def _timed(self, step: Step, told: bool = True) -> Iterator[None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 
@@ -13,7 +12,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cl
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import NODE, PERSISTENT_VOLUME_CLAIM
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import namespace
 from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site
-from ansible_collections.kraf.edge.plugins.module_utils.placement.steps import Steps
+from ansible_collections.kraf.edge.plugins.module_utils.placement.wanted import Wanted
 from ansible_collections.kraf.edge.plugins.module_utils.storage import state
 from tests.unit.placement.containers import APP, container
 
@@ -44,13 +43,13 @@ def cluster(cluster: Cluster, controllers: None, device: str) -> Cluster:
     return cluster
 
 
-def steps(cluster: Cluster, device: str, data_bytes: int, limit: int) -> Steps:
-    """Of a run for an app with so many bytes, whose volume is to have so many."""
+def wanted(cluster: Cluster, device: str, data_bytes: int, limit: int) -> Wanted:
+    """For an app with so many bytes, whose volume is to have so many."""
     app = dataclasses.replace(APP, device=device, data=(Data("results", "/data"),))
     limits = Limits(wait=20, volume_bytes=limit, storage_class="kraf-local")
     job = Job(cluster, app, Device(device, UID), "edge", "me", SITE, limits, dict)
     job.look = {"container": container(data={"results": {**container()["data"]["results"], "bytes": data_bytes}})}
-    return Steps(job, Mock(), Mock())
+    return Wanted(job)
 
 
 def bound(cluster: Cluster, device: str) -> dict[str, Any]:
@@ -61,14 +60,14 @@ def bound(cluster: Cluster, device: str) -> dict[str, Any]:
 
 
 def test_a_volume_that_was_made_larger_for_a_move_holds_the_data_of_that_move(cluster: Cluster, device: str) -> None:
-    steps(cluster, device, 100, GIB).volume()
+    wanted(cluster, device, 100, GIB).volume()
     assert state.real(bound(cluster, device)) == GIB
-    steps(cluster, device, 2 * GIB, 4 * GIB).volume()
+    wanted(cluster, device, 2 * GIB, 4 * GIB).volume()
     assert state.real(bound(cluster, device)) == 4 * GIB
 
 
 def test_a_volume_is_not_made_smaller_by_a_move_that_asks_for_less(cluster: Cluster, device: str) -> None:
-    steps(cluster, device, 100, 4 * GIB).volume()
+    wanted(cluster, device, 100, 4 * GIB).volume()
     bound(cluster, device)
-    steps(cluster, device, 100, GIB).volume()
+    wanted(cluster, device, 100, GIB).volume()
     assert state.real(bound(cluster, device)) == 4 * GIB

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime, timezone
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Port, Probe
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Device, Port, Probe
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import standby, workload
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Health, Process, Workload
+from ansible_collections.kraf.edge.plugins.module_utils.migration import table
 from ansible_collections.kraf.edge.plugins.module_utils.placement import lost, summary
+from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site
+from ansible_collections.kraf.edge.plugins.module_utils.placement.records import Placement
+from ansible_collections.kraf.edge.plugins.module_utils.placement.standby import Standby
 
 APP = App(
     "pi1",
@@ -80,6 +86,27 @@ def test_the_pod_would_rather_be_where_its_image_is() -> None:
     terms = spec["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
     assert terms[0]["preference"]["matchExpressions"][0]["values"] == ["n1"]
     assert "affinity" not in workload.running(dataclasses.replace(WANTED, node=""))["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize(
+    ("app", "words"), [(APP, ["outrun", "purge", "begin"]), (App("pi1", "faces"), ["outrun", "begin"])]
+)
+def test_copies_that_failed_runs_have_left_are_gone_before_another_one_is_made(
+    monkeypatch: pytest.MonkeyPatch, app: App, words: list[str]
+) -> None:
+    spoken, nothing = Mock(), Mock()
+    site = Site(("192.0.2.7:8843",), "edge:1", "192.0.2.7:5000", ("amd64",))
+    walk = Standby(Job(nothing, app, Device("pi1"), "edge", "me", site, Limits(), nothing), str)
+    walk.job.placement, walk.job.run = Placement(tree=7), 12
+    walk.job.look = {"container": {"data": {}}}
+    steps: Any = walk.steps
+    monkeypatch.setattr(steps, "wanted", Mock(workload=lambda *_given: WANTED))
+    monkeypatch.setattr(steps, "start_mover", lambda *_given: spoken)
+    for name in ("outrun", "begin"):
+        monkeypatch.setattr(steps, name, getattr(spoken, name))
+    walk._perform[table.STANDBY_PREPARE]()
+    assert [name for name, _args, _kwargs in spoken.mock_calls] == words
+    assert all(given == ((7,), {}) for given in spoken.purge.call_args_list), "the good one stays"
 
 
 def test_age_is_counted_in_seconds() -> None:

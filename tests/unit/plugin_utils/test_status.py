@@ -1,7 +1,7 @@
 # Copyright (c) 2026, kraf.edge contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""catalog/status: the tables of the playbook status, from whatever devices and cluster say."""
+"""The tables of the playbook status, from whatever devices and cluster say."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.kraf.edge.plugins.module_utils.catalog import status
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Device, Port
 from ansible_collections.kraf.edge.plugins.module_utils.tls.certificates import make_ca
+from ansible_collections.kraf.edge.plugins.plugin_utils import status
 
 
 def lines(**found: Any) -> list[str]:

@@ -12,11 +12,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from ..core.coerce import printable
-from ..core.sizes import human
-from ..core.table import table
-from ..hosts import judge
-from ..hosts.kubernetes import not_after
+from ansible_collections.kraf.edge.plugins.module_utils.core.coerce import printable
+from ansible_collections.kraf.edge.plugins.module_utils.core.sizes import human
+from ansible_collections.kraf.edge.plugins.module_utils.core.table import table
+from ansible_collections.kraf.edge.plugins.module_utils.hosts import judge
+from ansible_collections.kraf.edge.plugins.module_utils.hosts.kubernetes import not_after
 
 Row = Mapping[str, Any]
 DEVICE_COLUMNS = ("name", "state", "address", "architecture", "memory", "labels", "reason", "expires")
