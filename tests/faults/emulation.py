@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 from tests.integration import emulator
 from tests.lab import images
 from tests.lab.steps import LabError
@@ -41,7 +42,7 @@ AT = "/proc/sys/fs/binfmt_misc"
 # Not to be written there: a host that stops would clear all registrations of the machine.
 SHOWN = f"mountpoint -q {AT} || mount -t binfmt_misc -o ro none {AT}"
 HIDDEN = f"! mountpoint -q {AT} || umount {AT}"
-LABELLED = f"{access.KUBECTL} get node -l kraf.io/emulates-arm64=true -o name"
+LABELLED = f"{KUBECTL} get node -l kraf.io/emulates-arm64=true -o name"
 ENOUGH = 30, 120.0
 """So many requests have to be answered within so many seconds: the device emulates on a part of a core."""
 
@@ -106,7 +107,7 @@ class Emulation(Checks):
 
     def pods(self, app: App) -> list[dict[str, Any]]:
         """Its pods at the edge."""
-        found = access.ssh(CONTROL, f"{access.KUBECTL} -n kraf-{DEVICE} get pod -l kraf.io/app={app.name} -o json", timeout=60)
+        found = access.ssh(CONTROL, f"{KUBECTL} -n kraf-{DEVICE} get pod -l kraf.io/app={app.name} -o json", timeout=60)
         return [one for one in json.loads(found)["items"] if not one["metadata"]["name"].startswith("mover-")]
 
     def walk(self, app: App, there: Callable[[dict[str, Any], str], None]) -> None:
@@ -166,7 +167,7 @@ class Emulation(Checks):
 
     def gone(self, app: App) -> None:
         """Bring it back from the edge, if it is there, and take it away altogether."""
-        placement = f"{access.KUBECTL} -n kraf-{DEVICE} %s placements.kraf.io {app.name} --ignore-not-found"
+        placement = f"{KUBECTL} -n kraf-{DEVICE} %s placements.kraf.io {app.name} --ignore-not-found"
         owner = access.ssh(CONTROL, f"{placement % 'get'} -o jsonpath={{.spec.owner}}").strip()
         if owner == "edge" and self.move(app, "device", f"{app.name}-back"):
             self.check(f"{app.name} is back on its device, and gone", "at the edge", "gone")
