@@ -14,9 +14,10 @@ from __future__ import annotations
 import contextlib
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 from ..core.errors import KrafError
-from . import disk, door, forward, library, placement, runner, units, ways
+from . import disk, door, files, forward, library, placement, runner, units, ways
 from .forward_store import TCP
 from .placement import DEVICE, EDGE, IDLE, MOVING, Record
 
@@ -114,7 +115,8 @@ def arm(app: str, seconds: int) -> None:
     """Start the timer; it fires after so many seconds, or so many after a reboot, if the record is ``moving`` then."""
     timer = f"kraf-deadman@{app}.timer"
     written = units.write(timer, _TIMER.format(app=app, seconds=seconds))
-    units.enable(timer, "timers.target")
+    if units.enable(timer, "timers.target"):
+        files.write(_since_boot(app), "", 0o600)
     # A reload costs a weak device seconds. Only one that systemd still has from before, with other words, needs it.
     if written and units.properties(timer, "NeedDaemonReload")["NeedDaemonReload"] == "yes":
         units.reload_units()
@@ -127,3 +129,11 @@ def clear(app: str) -> None:
     if units.disable(timer, "timers.target") | units.remove(timer):
         # systemd forgets a unit that has stopped and that nothing wants: no reload while clients are being let through.
         units.stop(timer)
+        if not files.remove(_since_boot(app)):
+            # Of one that was armed before a boot it has read that it is wanted, and does not forget it.
+            units.reload_units()
+
+
+def _since_boot(app: str) -> Path:
+    """A file that a boot takes away, made when the timer is enabled."""
+    return placement.LOCKS / f"armed-{app}"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -243,6 +244,7 @@ def fixture_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What systemd was asked to do; it needs no reload, unless a test says so."""
     asked: list[str] = []
     monkeypatch.setattr(units, "UNITS", tmp_path)
+    monkeypatch.setattr(placement, "LOCKS", tmp_path / "run")
     monkeypatch.setattr(units, "properties", lambda name, *wanted: dict.fromkeys(wanted, "no"))
     monkeypatch.setattr(units, "reload_units", lambda: asked.append("reload"))
     monkeypatch.setattr(units, "restart", lambda *given, **more: asked.append(f"restart {given[0]}"))
@@ -271,6 +273,21 @@ def test_timer_is_gone_without_a_reload(tmp_path: Path, asked: list[str]) -> Non
     assert not [path for path in tmp_path.rglob("*") if "notes" in path.name]
     deadman.clear("notes")
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["cleared", "armed again"])
+def test_timer_that_systemd_has_read_at_boot_is_forgotten(tmp_path: Path, asked: list[str], again: bool) -> None:
+    deadman.arm("notes", 90)
+    shutil.rmtree(tmp_path / "run")
+    if again:
+        deadman.arm("notes", 90)
+    asked.clear()
+    deadman.clear("notes")
+    assert asked == ["stop kraf-deadman@notes.timer", "reload"]
+    deadman.arm("notes", 90)
+    asked.clear()
+    deadman.clear("notes")
+    assert asked == ["stop kraf-deadman@notes.timer"]
 
 
 def test_timer_that_systemd_has_with_another_time_is_read_again(
