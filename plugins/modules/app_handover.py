@@ -134,6 +134,34 @@ options:
         type: str
         choices: [tcp, udp]
         default: tcp
+  presence:
+    description:
+      - Of an app without ports, what answers at the edge in its place while its pod runs. No client is led there.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      port:
+        description: Port of the answer.
+        type: int
+        required: true
+      container_port:
+        description: The same.
+        type: int
+        required: true
+      sni:
+        description: Its name at the door.
+        type: str
+        required: true
+      probe:
+        description: Path that is asked for; empty asks only whether the port is open.
+        type: str
+        default: ""
+      protocol:
+        description: What is spoken there.
+        type: str
+        choices: [tcp, udp]
+        default: tcp
   doors:
     description: Addresses of the doors, as C(ip:port).
     type: list
@@ -406,6 +434,7 @@ SPEC = {
     "lost": {"type": "str", "choices": ["", "device", "edge"], "default": ""},
     "pause_seconds": {"type": "float", "default": 10.0},
     "ways": {"type": "list", "elements": "dict", "default": [], "options": WAY},
+    "presence": {"type": "list", "elements": "dict", "default": [], "options": WAY},
     "doors": {"type": "list", "elements": "str", "default": []},
     "box_sni": {"type": "str", "default": ""},
     "rsync_sni": {"type": "str", "default": ""},
@@ -453,8 +482,8 @@ def body(module: AnsibleModule) -> dict[str, Any]:
     placement.stop_others(given["app"])
     placement.enter_scope(given["app"], given["epoch"])
     values = {field.name: given[field.name] for field in dataclasses.fields(handover.Task)}
-    offered = tuple(ways.Way(**one) for one in given["ways"])
-    values.update(data=data, ways=offered, doors=tuple(given["doors"]), owner=given["owner"] or "")
+    values.update({name: tuple(ways.Way(**one) for one in given[name]) for name in ("ways", "presence")})
+    values.update(data=data, doors=tuple(given["doors"]), owner=given["owner"] or "")
     return STEPS[step](handover.Task(**values))
 
 

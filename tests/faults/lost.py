@@ -17,19 +17,23 @@ import http.client
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from tests.demo import access
 from tests.demo.access import KUBECTL
+from tests.lab import images
 
-from .lab import CONTROL, DEVICE, INSIDE, App, Lab, command, docker_answers, until
+from .lab import CONTROL, DEVICE, FOLDER, INSIDE, App, Lab, command, docker_answers, published, until
 from .run import ALONE, ECHO, LEDGER, say
 from .writer import Writer, following, numbers, request
 
 CONTAINER = f"{access.LAB.name}-{DEVICE}"
 WATCH = 75.0
 """Seconds after which the device has asked the edge again, once a minute."""
+PRESENCE = 61000, "epoch"
+"""Port and path of what answers at the edge in place of an app without ports."""
 _ANSWER = """python3 - <<'END'
 import time, urllib.request
 end = time.monotonic() + {limit}
@@ -85,6 +89,17 @@ def edge_without_power(*more: str) -> Iterator[None]:
     time.sleep(45)
 
 
+@contextlib.contextmanager
+def without_network(lab: Lab) -> Iterator[None]:
+    """The device has no network inside, and answers again afterwards; its apps go on."""
+    command("docker", "network", "disconnect", access.LAB.name, CONTAINER)
+    try:
+        yield
+    finally:
+        command("docker", "network", "connect", "--ip", lab.address, access.LAB.name, CONTAINER)
+    up()
+
+
 def up() -> None:
     """Wait until the device answers, and Docker on it."""
     until(lambda: docker_answers(DEVICE))
@@ -117,7 +132,7 @@ class Subject:
     Attributes:
         name: of the app.
         ports: of the device, under which clients reach it.
-        inside: its first port at the edge.
+        inside: its first port at the edge, or that of what answers in its place; ``asked`` the path there.
         started: when it was started last on the device; empty when it was not since the device's boot.
         running: whether it runs there.
         there: told the side, once the app is there and the device knows it; checks what is this app's own.
@@ -133,6 +148,7 @@ class Subject:
     there: Callable[[str], None]
     kept: str
     copied: bool = True
+    asked: str = "health"
 
 
 def container(lab: Lab, checks: Checks, app: App, kept: str = "", copied: bool = True) -> Subject:
@@ -152,6 +168,37 @@ def container(lab: Lab, checks: Checks, app: App, kept: str = "", copied: bool =
 
     kept = kept or f"/srv/{app.name}.kraf-lost-*/log"
     return Subject(app.name, app.ports, INSIDE, started, running, there, kept, copied)
+
+
+def silent(lab: Lab, checks: Checks) -> Subject:
+    """An app without ports, on its device."""
+    app = App("silent", 0)
+    given: dict[str, Any] = {
+        "device": DEVICE,
+        "app": app.name,
+        "image": published(),
+        "architecture": images.architecture(),
+    }
+    play = str(FOLDER.parent / "silent.yml")
+    made = lab.play(play, "silent-make", **{f"silent_{key}": value for key, value in given.items()})
+    checks.check("it runs on its device", made, 0)
+    found = container(lab, checks, app)
+
+    def there(to: str) -> None:
+        side = lab.look(app)
+        checks.check(f"only the {to} runs it", (side.running, len(side.pods)), (to == "device", int(to == "edge")))
+
+    return replace(found, ports=(), inside=PRESENCE[0], there=there, asked=PRESENCE[1])
+
+
+def deployed(app: App) -> Callable[[Lab, Checks], Subject]:
+    """An app of the harness, once it is on its device."""
+
+    def deploy(lab: Lab, checks: Checks) -> Subject:
+        lab.deploy(app)
+        return container(lab, checks, app)
+
+    return deploy
 
 
 class Loss:
@@ -193,7 +240,7 @@ class Loss:
         begin = time.monotonic()
         rc = self._play(log, kraf_to="edge", kraf_device_lost="accept")
         self.check("the edge takes over", rc, 0)
-        at_edge(self.app, "health")
+        at_edge(self.app, self.app.asked)
         return time.monotonic() - begin
 
     def _begin(self, log: str) -> tuple[list[int], list[int]]:
@@ -249,20 +296,42 @@ class Loss:
     def partition(self) -> None:
         """The device loses its network only: the app goes on there, until the device can ask."""
         before, all_ = self._begin("partition")
-        command("docker", "network", "disconnect", access.LAB.name, CONTAINER)
-        try:
+        with without_network(self.lab):
             self._lost("partition-lost")
             all_ += self._written_inside(max(all_) + 1)
-        finally:
-            command("docker", "network", "connect", "--ip", self.lab.address, access.LAB.name, CONTAINER)
-        up()
+        self._stopped_by_itself()
+        # Its clients are led to the edge.
+        self.check("its clients have the edge's data", self._log(), self._log_at_edge())
+        self._told("partition", before, all_)
+
+    def _stopped_by_itself(self) -> None:
         end = time.monotonic() + WATCH
         while self.app.running() and time.monotonic() < end:
             time.sleep(1)
         self.check("the device stops the app by itself", self.app.running(), False)
-        # Its clients are led to the edge.
-        self.check("its clients have the edge's data", self._log(), self._log_at_edge())
-        self._told("partition", before, all_)
+
+    def unheard(self) -> None:
+        """The device loses its power, then its network, with an app that has no clients and no port to be asked at."""
+        for what, lost in (("power", without_power()), ("network", without_network(self.lab))):
+            log = f"{self.app.name}-{what}"
+            self._moved("the app is on the device", "device", f"{log}-begin")
+            self.check("the edge is made ready", self._standby(f"{log}-standby"), 0)
+            last = self.app.started()
+            with lost:
+                self._lost(f"{log}-lost")
+            if what == "power":
+                time.sleep(5)
+                found = self.app.started()
+                self.check("the device is back, and the app was not started there", found in ("", last), True)
+            else:
+                self._stopped_by_itself()
+            self._moved("the next run tells the device", "edge", f"{log}-told")
+            self.app.there("edge")
+            rc = self._device(f"{log}-early")
+            refused = "it answers at the edge" in self.lab.said(f"{log}-early", 30)
+            self.check("an edge that answers is not lost", (rc, refused), (2, True))
+            self._moved("the app comes back", "device", f"{log}-back")
+            self.app.there("device")
 
     def _written_inside(self, first: int) -> list[int]:
         """Numbers that the app takes on a device which nobody reaches, as from a client on the device itself. One whose
@@ -381,13 +450,14 @@ class Loss:
         return rc or self.lab.output(log).count("\nchanged: ")
 
 
-PARTS: dict[str, tuple[App, Callable[[Loss], object]]] = {
-    "power": (LEDGER, Loss.power),
-    "partition": (LEDGER, Loss.partition),
-    "stateless": (ECHO, Loss.there_and_back),
-    "abandon": (LEDGER, Loss.abandon),
-    "edge": (LEDGER, Loss.edge),
-    "everything": (LEDGER, Loss.everything),
+PARTS: dict[str, tuple[Callable[[Lab, Checks], Subject], Callable[[Loss], object]]] = {
+    "power": (deployed(LEDGER), Loss.power),
+    "partition": (deployed(LEDGER), Loss.partition),
+    "silent": (silent, Loss.unheard),
+    "stateless": (deployed(ECHO), Loss.there_and_back),
+    "abandon": (deployed(LEDGER), Loss.abandon),
+    "edge": (deployed(LEDGER), Loss.edge),
+    "everything": (deployed(LEDGER), Loss.everything),
 }
 
 
@@ -400,9 +470,8 @@ def main() -> int:
     lab, checks = Lab(access.INVENTORY.resolve(), access.ROOT / "build" / access.LAB.name / "lost"), Checks()
     for part in chosen:
         say(f"== {part}")
-        app, lose = PARTS[part]
-        lab.deploy(app)
-        lose(Loss(lab, checks, container(lab, checks, app)))
+        make, lose = PARTS[part]
+        lose(Loss(lab, checks, make(lab, checks)))
     return checks.end(lab.logs)
 
 

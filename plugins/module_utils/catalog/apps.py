@@ -31,7 +31,7 @@ _CONTAINER = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9_.]{0,127}\Z", re.ASCII)
 # systemd.unit(5); a template without an instance is no unit.
 _UNIT = re.compile(r"[a-zA-Z0-9:_.@-]{1,247}\.service\Z", re.ASCII)
 _MEMBER = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?\Z", re.ASCII)
-_TAKEN = ("app", "gate", "udp")
+_TAKEN = ("app", "gate", "udp", "presence")
 """Names of containers that a pod has anyway."""
 _KERNEL_PATHS = ("/proc", "/sys", "/dev")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..catalog.records import SERVICE, App
 from ..core import names, sizes
-from . import relay
+from . import presence, relay
 from .export import USER
 from .export_files import FILES
 from .labels import ARCHITECTURE, COMPONENT, EPOCH, emulates, labels
@@ -27,6 +27,8 @@ FENCE_ROOT = "/kraf/fence"
 BARRIER = "barrier"
 """Component of what stands in the place of a slot of a cronjob."""
 TREE_ANNOTATION = "kraf.io/tree"
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+"""Which one kubectl takes where none is named; otherwise the first."""
 
 # The first word of a marker is the epoch that it opens the gate for, the second the run that wrote it. A pod that finds
 # its gate open at once is none that a move waits for: it starts again, perhaps after the whole edge was away and the
@@ -155,7 +157,7 @@ class Workload:
         device_uid: uid of its device.
         process: what runs.
         image: reference by digest.
-        gate_image: image of the collection's own, for the gate, and for the sidecar of UDP ports.
+        gate_image: image of the collection's own, for the gate and the sidecars.
         architectures: of the image; a node of any of them can run it.
         epoch: the epoch for whose marker its gate waits.
         tree: number of the copy of the data that it uses.
@@ -283,8 +285,8 @@ def _key(number: int) -> str:
 
 
 def services(workload: Workload) -> list[dict[str, Any]]:
-    """Its Service; none of an app without ports."""
-    return [service(workload)] if workload.app.ports else []
+    """Its Service; none of an app that nobody asks anything."""
+    return [service(workload)] if workload.app.ports or presence.needed(workload.app) else []
 
 
 def service(workload: Workload) -> dict[str, Any]:
@@ -306,6 +308,10 @@ def service(workload: Workload) -> dict[str, Any]:
         {"name": f"p{udp}-stream", "port": tcp, "targetPort": tcp, "protocol": "TCP"}
         for udp, tcp in relay.ports(workload.app).items()
     ]
+    if presence.needed(workload.app):
+        ports.append(
+            {"name": presence.CONTAINER, "port": presence.PORT, "targetPort": presence.PORT, "protocol": "TCP"}
+        )
     spec = {
         "type": "ClusterIP",
         "selector": selector(workload.app),
@@ -415,9 +421,14 @@ def _template(workload: Workload) -> dict[str, Any]:
     if not app.overlap:
         spec["initContainers"] = [_gate(workload)]
         volumes = [*_volumes(workload), *volumes]
+    annotations = _annotations(workload)
+    if presence.needed(app):
+        spec["containers"].insert(0, presence.container(workload.gate_image, workload.epoch))
+        volumes.append(presence.volume())
+        annotations[DEFAULT_CONTAINER] = "app"
     if volumes:
         spec["volumes"] = volumes
-    return {"metadata": {"labels": _labels(workload), "annotations": _annotations(workload)}, "spec": spec}
+    return {"metadata": {"labels": _labels(workload), "annotations": annotations}, "spec": spec}
 
 
 def _hosts(workload: Workload, containers: Sequence[Workload]) -> dict[str, list[str]]:

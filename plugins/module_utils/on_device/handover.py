@@ -24,6 +24,7 @@ from typing import Any
 from ..core.errors import KrafError
 from . import cron, deadman, disk, door, forward, manifest, outcome, placement, runner, standby, takeover, tree, ways
 from .placement import DEVICE, EDGE, IDLE, MOVING, READY, Record
+from .ways import Way
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Task:
         slot: of a cronjob, the one that was begun last at the edge, a minute since 1970; 0 is none.
         lost: side that was declared lost when the owner was last changed, and has not been told.
         pause_seconds: for how long the app may be paused at most for the end of a standby's copy.
+        presence: of an app without ports, what answers at the edge in their place.
         outcome: how its last run at the edge ended, for ``outcome.keep``; empty when nothing is known of one.
     """
 
@@ -52,7 +54,7 @@ class Task:
     epoch: int
     fence: int
     container: str = ""
-    ways: tuple[ways.Way, ...] = ()
+    ways: tuple[Way, ...] = ()
     doors: tuple[str, ...] = ()
     box_sni: str = ""
     rsync_sni: str = ""
@@ -63,6 +65,7 @@ class Task:
     slot: int = 0
     lost: str = ""
     pause_seconds: float = 10.0
+    presence: tuple[Way, ...] = ()
     overlap: bool = False
     job: bool = False
     outcome: str = field(default="", repr=False)
@@ -90,9 +93,11 @@ def admit(task: Task) -> Record:
     cron.remember(task.app, task.slot)
     if record is None:
         first = Record(task.app, DEVICE, 1, fence=task.fence, overlap=task.overlap, job=task.job, data=task.data)
-        first = replace(first, disks=disk.named(disk.of(task.data)))
+        first = replace(first, disks=disk.named(disk.of(task.data)), doors=task.doors)
         return placement.save(_as_it_runs(task, first))
     record = deadman.resume(record)
+    # A run that does not reach the cluster does not know them.
+    record = replace(record, doors=task.doors or record.doors)
     if record.owner == DEVICE and record.phase == IDLE and task.container:
         data = task.data or record.data
         disks = disk.named(disk.of(data))
@@ -307,7 +312,7 @@ def keep_ready(task: Task) -> dict[str, Any]:
                 seen = {name: manifest.make(folder) for name, folder in record.trees}
             clock.mark("released")
         standby.remember(task.app, seen)
-        offered = tuple(dataclasses.asdict(one) for one in task.ways)
+        offered = tuple(dataclasses.asdict(one) for one in task.ways or task.presence)
         record = placement.save(replace(record.noted(task.container, found), ways=offered))
         takeover.install()
         tree.forget(task.app)
@@ -326,7 +331,7 @@ def take_over(task: Task) -> dict[str, Any]:
         record = admit(task)
         if record.owner == DEVICE and record.phase == IDLE:
             return {"changed": False, "record": record.as_json()}
-        if takeover.answers(task.app, task.ways):
+        if takeover.answers(task.app, task.ways or task.presence, record.doors):
             why, fix = "it answers at the edge", "Leave edge_lost out, and it moves as ever"
             raise KrafError(f"app {task.app}", None, why, fix)
         if record.disks:

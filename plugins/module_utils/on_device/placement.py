@@ -46,7 +46,9 @@ class Record:
         container: its name and id, and how it was started: ``restart_policy``, ``restart_maximum``.
         data: name and directory of each of its data directories.
         disks: name and volume of those data directories that lie on the mount of a volume; nothing of them is copied.
-        ways: its ports as the edge would serve them, while the edge is kept ready to take over; the guard asks there.
+        ways: its ports as the edge would serve them, or what answers there in their place, while the edge is kept ready
+            to take over; the guard asks there.
+        doors: addresses of the doors, for an app that has no forward.
         paused: whether its container is paused for the end of a copy.
         verified: when its own copy of the data was last known to be the owner's, seconds since 1970; 0 is unknown.
         lost: whether it has taken the app over from an edge that was lost, which has not heard of it.
@@ -68,6 +70,7 @@ class Record:
     data: tuple[tuple[str, str], ...] = field(default_factory=tuple)
     disks: tuple[tuple[str, str], ...] = ()
     ways: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
+    doors: tuple[str, ...] = ()
     paused: bool = False
     verified: float = 0.0
     lost: bool = False
@@ -76,7 +79,8 @@ class Record:
     def as_json(self) -> dict[str, Any]:
         """As its file holds it."""
         data, disks = [list(one) for one in self.data], [list(one) for one in self.disks]
-        return {**vars(self), "data": data, "disks": disks, "ways": [dict(one) for one in self.ways]}
+        offered = [dict(one) for one in self.ways]
+        return {**vars(self), "data": data, "disks": disks, "ways": offered, "doors": list(self.doors)}
 
     def noted(self, container: str, found: Container) -> Record:
         """With what runs the app now and how it is started: its owner may have made it anew since."""
@@ -109,6 +113,7 @@ def load(app: str) -> Record | None:
     known["data"] = tuple((str(name), str(folder)) for name, folder in known.get("data") or ())
     known["disks"] = tuple((str(name), str(volume)) for name, volume in known.get("disks") or ())
     known["ways"] = tuple(dict(one) for one in known.get("ways") or ())
+    known["doors"] = tuple(known.get("doors") or ())
     return Record(**known)
 
 

@@ -105,14 +105,20 @@ def taken_over() -> list[Record]:
 
 
 def _answers(record: Record) -> bool:
-    return answers(record.app, [ways.Way(**one) for one in record.ways])
+    return answers(record.app, [ways.Way(**one) for one in record.ways], record.doors)
 
 
-def answers(app: str, offered: Sequence[ways.Way]) -> bool:
-    """Whether each of the app's ports, or its own probe, answers at the edge; without ports nobody can tell."""
+def answers(app: str, offered: Sequence[ways.Way], doors: Sequence[str]) -> bool:
+    """Whether each of the app's ports, its own probe, or what stands for them answers at the edge.
+
+    Args:
+        app: name of the app.
+        offered: where to ask; of nothing nobody can tell.
+        doors: addresses of the doors, besides those that its forwards know.
+    """
     if not offered:
         return False
-    doors = tuple(address for one in forward.members(app) for address in one.edge)
+    doors = [*(address for one in forward.members(app) for address in one.edge), *doors]
     try:
         ways.probe_edge(offered, tuple(dict.fromkeys(doors)), LIMIT)
     except KrafError:

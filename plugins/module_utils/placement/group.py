@@ -18,6 +18,7 @@ from typing import Any
 
 from ..catalog.records import App
 from ..core.errors import KrafError
+from ..manifests import presence
 from ..manifests.workload import Companion, Process
 from . import edge_image, portability
 from .image import Choice
@@ -210,6 +211,8 @@ def _ports(listed: Sequence[Part]) -> list[Row]:
     """A port that two containers listen on: at the edge the second one could not."""
     rows = []
     users: dict[int, list[str]] = {}
+    if presence.needed(replace(listed[0].app, ports=tuple(port for part in listed for port in part.app.ports))):
+        users[presence.PORT] = ["kraf.edge itself"]
     for part in listed:
         declared = {port.port for port in part.app.ports}
         # What an image only says that it exposes counts while it cannot be seen what is open.

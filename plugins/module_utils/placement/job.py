@@ -18,7 +18,7 @@ from ..cluster.kinds import CONFIG_MAP
 from ..core import names
 from ..core.errors import KrafError
 from ..manifests import mover as mover_manifest
-from ..manifests import relay
+from ..manifests import presence, relay
 from ..manifests.workload import Disk
 from .edge import Seen
 from .image import Target
@@ -249,6 +249,7 @@ class Job:
             lost=self.placed.lost or None,
             pause_seconds=self.limits.pause,
             ways=[self._way(port, service) for port in app.ports],
+            presence=[self._presence(service)] if presence.needed(app) else [],
             doors=list(self.site.doors),
             box_sni=names.door_name(mover_manifest.BOX_PORT, mover, app.device),
             rsync_sni=names.door_name(mover_manifest.RSYNC_PORT, mover, app.device),
@@ -274,3 +275,9 @@ class Job:
             "probe": probe.path if probe and probe.port == port.port and not udp else "",
             "protocol": port.protocol.lower(),
         }
+
+    def _presence(self, service: str) -> dict[str, Any]:
+        """Where the device asks whether an app without ports runs at the edge."""
+        port = presence.PORT
+        sni = names.door_name(port, service, self.app.device)
+        return {"port": port, "container_port": port, "sni": sni, "probe": presence.PATH, "protocol": "tcp"}

@@ -67,8 +67,7 @@ def pod(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def app_container(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    one: dict[str, Any] = pod(found)["containers"][0]
-    return one
+    return next(dict(one) for one in pod(found)["containers"] if one["name"] == "app")
 
 
 # -- what runs --------------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.kraf.edge.plugins.module_utils.catalog import apps
-from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Port, Probe
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Member, Port, Probe
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster, connect
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover, namespace, relay, workload
+from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover, namespace, presence, relay, workload
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Companion, Process, Workload
 from tests.integration import pods
 from tests.integration.apiserver import ApiServer
@@ -305,3 +305,45 @@ def test_an_app_of_tcp_alone_has_no_sidecar(server: Cluster) -> None:
     stored = {one["kind"]: one for one in accepted(server, workload.objects(wanted))}
     assert [one["name"] for one in stored["StatefulSet"]["spec"]["template"]["spec"]["containers"]] == ["app"]
     assert [one["port"] for one in stored["Service"]["spec"]["ports"]] == [80]
+
+
+@pytest.mark.parametrize("more", [{}, {"unit": "silent.service"}, {"members": (Member("db", "silent-db"),)}])
+@pytest.mark.parametrize("data", [(), (Data("results", "/data"),)])
+def test_before_an_app_without_ports_stands_what_answers_for_it(
+    server: Cluster, more: dict[str, Any], data: tuple[Data, ...]
+) -> None:
+    app = App(DEVICE, "silent", data=data, **more)
+    others = tuple(Companion(one.name, Process(("db",)), DIGEST) for one in app.members)
+    wanted = Workload(app, UID, Process(("run",)), DIGEST, EDGE, "amd64", 3, 0, companions=others)
+    server.create(workload.proof(wanted), dry_run=True)
+    stored = {one["kind"]: one for one in accepted(server, workload.objects(wanted))}
+    assert [(one["port"], one["protocol"]) for one in stored["Service"]["spec"]["ports"]] == [(presence.PORT, "TCP")]
+    spec = stored["StatefulSet"]["spec"]["template"]["spec"]
+    template = stored["StatefulSet"]["spec"]["template"]
+    assert template["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"] == "app"
+    first, *apps_ = spec["containers"]
+    assert [one["name"] for one in apps_] == ["app", *(one.name for one in app.members)]
+    assert [one["name"] for one in spec["initContainers"]] == ["gate"]
+    assert (first["name"], first["image"], first["command"][-1]) == ("presence", EDGE, "3")
+    assert [one["name"] for one in first["volumeMounts"]] == ["presence"]
+    assert not any(one["name"] == "presence" for one in apps_ for one in one.get("volumeMounts", ()))
+    assert first["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert "$(" not in presence.SERVE
+
+
+@pytest.mark.parametrize("more", [{"overlap": True}, {"kind": "job"}, {"kind": "cronjob", "schedule": "* * * * *"}])
+def test_where_nobody_asks_nothing_answers(server: Cluster, more: dict[str, Any]) -> None:
+    wanted = Workload(App(DEVICE, "quiet", **more), UID, Process(("run",)), DIGEST, EDGE, "amd64", 3, 0)
+    stored = accepted(server, workload.objects(wanted))
+    assert "Service" not in [one["kind"] for one in stored]
+    assert "presence" not in repr(stored)
+
+
+def test_an_app_that_has_ports_again_is_asked_there_alone(server: Cluster) -> None:
+    app = App(DEVICE, "changing")
+    for ports in ((), (Port(80, 80),), ()):
+        wanted = Workload(replace(app, ports=ports), UID, Process(("run",)), DIGEST, EDGE, "amd64", 3, 0)
+        stored = [server.apply(one) for one in workload.services(wanted)]
+        assert [[one["port"] for one in found["spec"]["ports"]] for found in stored] == [
+            [80 if ports else presence.PORT]
+        ]

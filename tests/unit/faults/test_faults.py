@@ -9,7 +9,9 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.kraf.edge.plugins.module_utils.manifests import presence
 from ansible_collections.kraf.edge.plugins.module_utils.migration import table
+from tests.faults import lost
 from tests.faults.lab import App, Side, both, problems
 from tests.faults.run import ECHO, LEDGER, OTHER, STEPS, Case, cases
 from tests.faults.writer import complaints
@@ -31,6 +33,10 @@ def test_cases_of_an_app_begin_where_the_one_before_has_ended() -> None:
     assert all(one.to == OTHER[other.to] for one, other in zip(ledger[:40], ledger[1:41]))
     assert len({case.name for case in cases()}) == len(cases())
     assert Case(LEDGER, "edge", ("after:copy", "before:settle")).name == "ledger-to-edge/after:copy+before:settle"
+
+
+def test_an_app_without_ports_is_asked_where_its_device_asks() -> None:
+    assert (presence.PORT, presence.PATH.lstrip("/")) == lost.PRESENCE
 
 
 def test_log_with_all_that_was_acknowledged_is_right() -> None:

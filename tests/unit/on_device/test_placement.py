@@ -18,7 +18,9 @@ from ansible_collections.kraf.edge.plugins.module_utils.migration import table, 
 from ansible_collections.kraf.edge.plugins.module_utils.on_device import placement
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.placement import Record
 
-RECORD = Record("notes", fence=5, container="notes", container_id="c1", data=(("store", "/srv/notes"),))
+RECORD = Record(
+    "notes", fence=5, container="notes", container_id="c1", data=(("store", "/srv/notes"),), doors=("192.0.2.1:8843",)
+)
 
 
 @pytest.fixture(autouse=True)

@@ -123,6 +123,33 @@ def test_later_the_app_is_stopped_and_its_clients_are_led_to_the_edge(
     assert (found.owner, found.epoch, found.diverged) == (DEVICE, 4, True)
 
 
+SILENT = replace(
+    RECORD,
+    ways=({"port": 61000, "container_port": 61000, "sni": "p61000.app-notes.kraf-pi1.svc", "probe": "/epoch"},),
+    doors=("192.0.2.1:1",),
+)
+
+
+def test_an_app_without_ports_is_asked_for_by_what_stands_for_it(
+    engine: Docker, forwards: Forwards, edge: list[str], tmp_path: Path
+) -> None:
+    path = host_config(tmp_path)
+    forwards.all.clear()
+    placement.save(SILENT)
+    takeover.install()
+    takeover.main("boot")
+    takeover.main("watch")
+    assert '"always"' in path.read_text()
+    assert engine.running("notes")
+    edge.append(SILENT.ways[0]["sni"])
+    takeover.main("boot")
+    assert json.loads(path.read_text())["RestartPolicy"]["Name"] == "no"
+    takeover.main("watch")
+    assert (engine.running("notes"), engine.policy("notes")) == (False, ("no", 0))
+    assert placement.load("notes") == replace(SILENT, diverged=True)
+    assert forwards.moves == []
+
+
 @pytest.mark.parametrize(
     "record",
     [
@@ -328,6 +355,23 @@ def test_an_edge_that_answers_is_not_taken_over(
     assert found is not None
     assert replace(found, fence=before.fence) == before
     assert not engine.running("notes")
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_edge_that_runs_an_app_without_ports_is_not_taken_over(
+    engine: Docker, forwards: Forwards, edge: list[str], answers: None, there: bool
+) -> None:
+    """Without an API server nobody tells the device where the doors are: it remembers."""
+    forwards.all.clear()
+    placement.save(replace(EDGES, doors=SILENT.doors))
+    take = replace(TAKE, ways=(), presence=(ways.Way(**SILENT.ways[0]),))
+    if there:
+        edge.append(SILENT.ways[0]["sni"])
+        with pytest.raises(KrafError, match="it answers at the edge"):
+            handover.take_over(take)
+    else:
+        handover.take_over(take)
+    assert engine.running("notes") is not there
 
 
 def test_an_app_that_the_device_owns_stays_as_it_is(engine: Docker, forwards: Forwards, edge: list[str]) -> None:

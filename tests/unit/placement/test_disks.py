@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Port
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import export, mover, standby, workload
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Disk, Process, Workload
@@ -23,7 +23,8 @@ from ansible_collections.kraf.edge.plugins.module_utils.on_device import disk as
 from ansible_collections.kraf.edge.plugins.module_utils.on_device.davfs import Mount
 from ansible_collections.kraf.edge.plugins.module_utils.placement import disks, portable_storage
 
-APP = App("pi1", "faces", images={"amd64": "r/faces:1"}, data=(Data("results", "/data"), Data("own", "/own")))
+DATA = (Data("results", "/data"), Data("own", "/own"))
+APP = App("pi1", "faces", images={"amd64": "r/faces:1"}, ports=(Port(8000, 80),), data=DATA)
 DISK = Disk("results", "photos", "faces/out", "n2")
 WANTED = Workload(APP, "uid", Process(("run",)), "r/faces@sha256:1", "r/edge:1", ("amd64",), 2, 7, disks=(DISK,))
 Script = Callable[[str], str]

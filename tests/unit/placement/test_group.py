@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Device, Member, Port
 from ansible_collections.kraf.edge.plugins.module_utils.cluster.client import Cluster
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover, standby, workload
+from ansible_collections.kraf.edge.plugins.module_utils.manifests import mover, presence, standby, workload
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Workload
 from ansible_collections.kraf.edge.plugins.module_utils.placement import group, reading, verdicts
 from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site
@@ -78,6 +78,14 @@ def test_a_plain_group_moves_and_each_row_says_whose_it_is() -> None:
 def test_what_one_container_cannot_is_refused_with_its_name() -> None:
     assert set(refused(db={"privileged": True})) == {"db: privileged"}
     assert refused("db: privileged", db={"privileged": True}) == {}
+
+
+def test_the_port_of_what_answers_in_place_of_a_group_without_ports_is_not_theirs() -> None:
+    told = found(front={"listens": [presence.PORT], "ports": []}, db={"ports": []})
+    silent = dataclasses.replace(APP, ports=())
+    for app, names in ((APP, []), (silent, [f"port {presence.PORT} of kraf.edge itself and app"])):
+        rows = group.examine(app, told)
+        assert [one["property"] for one in rows if one["verdict"] == REFUSED] == names
 
 
 def test_two_that_listen_on_one_port_are_refused_by_name() -> None:

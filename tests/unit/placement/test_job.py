@@ -8,9 +8,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Device, Port, Probe
+import pytest
+
+from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Device, Member, Port, Probe
+from ansible_collections.kraf.edge.plugins.module_utils.manifests import presence
 from ansible_collections.kraf.edge.plugins.module_utils.placement.job import Job, Limits, Site
 from ansible_collections.kraf.edge.plugins.module_utils.placement.outcome import Outcome
+
+PRESENCE = {
+    "port": presence.PORT,
+    "container_port": presence.PORT,
+    "sni": f"{presence.PORT}.app-train.pi1.door.kraf.internal",
+    "probe": "/epoch",
+    "protocol": "tcp",
+}
 
 
 def told(app: App, **more: Any) -> dict[str, Any]:
@@ -59,3 +70,23 @@ def test_a_udp_port_is_reached_at_the_door_by_the_port_of_its_streams() -> None:
             "protocol": "tcp",
         },
     ]
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({}, [PRESENCE]),
+        ({"unit": "train.service"}, [PRESENCE]),
+        ({"members": (Member("db", "train-db"),)}, [PRESENCE]),
+        ({"ports": (Port(80, 80),)}, []),
+        ({"ports": (Port(53, 53, "UDP"),)}, []),
+        ({"ports": (Port(80, 80, member="db"),), "members": (Member("db", "train-db"),)}, []),
+        ({"overlap": True}, []),
+        ({"kind": "job"}, []),
+        ({"kind": "cronjob", "schedule": "* * * * *"}, []),
+    ],
+)
+def test_the_device_is_told_what_answers_in_place_of_an_app_without_ports(more: dict[str, Any], found: Any) -> None:
+    given = told(App("pi1", "train", **more))
+    assert given["presence"] == found
+    assert len(given["ways"]) == len(more.get("ports", ()))

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.kraf.edge.plugins.module_utils.catalog.records import App, Data, Device, Port, Probe
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
-from ansible_collections.kraf.edge.plugins.module_utils.manifests import standby, workload
+from ansible_collections.kraf.edge.plugins.module_utils.manifests import presence, standby, workload
 from ansible_collections.kraf.edge.plugins.module_utils.manifests.workload import Health, Process, Workload
 from ansible_collections.kraf.edge.plugins.module_utils.migration import table
 from ansible_collections.kraf.edge.plugins.module_utils.placement import lost, summary
@@ -66,7 +66,8 @@ def test_the_same_objects_come_of_it() -> None:
 def test_the_service_is_there_before_the_edge_takes_over() -> None:
     assert standby.objects(WANTED) == [standby.secret(WANTED), workload.service(WANTED)]
     silent = dataclasses.replace(WANTED, app=App("pi1", "faces"))
-    assert standby.objects(silent) == [standby.secret(silent)]
+    assert standby.objects(silent) == [standby.secret(silent), workload.service(silent)]
+    assert [one["port"] for one in workload.service(silent)["spec"]["ports"]] == [presence.PORT]
 
 
 def test_no_value_stands_outside_the_secret_s_data() -> None:
