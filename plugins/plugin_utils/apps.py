@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import secrets
 import socket
@@ -40,8 +41,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "accept": {"type": "list", "elements": "str", "default": []},
 }
 MODULE = "kraf.edge.app_handover"
-ALIVE = "-o ServerAliveInterval=15 -o ServerAliveCountMax=4"
-"""A device that goes away without a word ends a call after a minute; left to itself ssh waits for two hours."""
+ALIVE = "-o ServerAliveInterval=15 -o ServerAliveCountMax=8"
+"""A device that goes away without a word ends a call after two minutes, as long as its dead-man's timer takes; left to
+itself ssh waits for two hours. A network that is away for a minute ends none: TCP tries again at growing intervals."""
 Say = Callable[[str], None]
 display = Display()
 
@@ -173,6 +175,11 @@ def keep_alive(connection: Any) -> None:
     given = ssh_arguments(connection)
     if given and not any("ServerAlive" in one for one in given):
         connection.set_option("ssh_extra_args", f"{given[-1]} {ALIVE}".strip())
+        # One that another task has opened, and that is shared for a while, does not ask.
+        if not connection.get_option("control_path"):
+            peer = "-".join(str(connection.get_option(one)) for one in ("host", "port", "remote_user"))
+            name = hashlib.sha256(peer.encode()).hexdigest()[:10]
+            connection.set_option("control_path", f"%(directory)s/kraf-{name}")
 
 
 def _own(host: str, name: str) -> str:

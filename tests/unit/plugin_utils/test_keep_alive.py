@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from ansible.plugins.loader import connection_loader
 from ansible_collections.kraf.edge.plugins.plugin_utils.apps import keep_alive
 
 
-def connection(kind: str = "ssh", **options: str) -> Any:
+def connection(kind: str = "ssh", **options: Any) -> Any:
     found = connection_loader.get(kind, PlayContext())
     found.set_options(direct={"host": "pi1", **options} if kind == "ssh" else {})
     return found
@@ -27,9 +29,31 @@ def command(found: Any) -> str:
 def test_ssh_asks_whether_the_device_is_there() -> None:
     found = connection(ssh_extra_args="-o Compression=no")
     keep_alive(found)
-    assert "-o Compression=no -o ServerAliveInterval=15 -o ServerAliveCountMax=4" in command(found)
+    assert "-o Compression=no -o ServerAliveInterval=15 -o ServerAliveCountMax=8" in command(found)
     keep_alive(found)
     assert command(found).count("ServerAliveInterval") == 1
+
+
+def test_what_another_task_has_opened_is_not_shared(tmp_path: Path) -> None:
+    """ssh asks as it was told when the connection was opened, whoever uses it later."""
+    paths = []
+    for options in ({}, {"port": 2222}, {"remote_user": "pi"}):
+        plain, asking = (connection(control_path_dir=str(tmp_path), **options) for _each in range(2))
+        keep_alive(asking)
+        found = [re.findall(r'ControlPath="(\S+)"', command(one)) for one in (plain, asking)]
+        assert [len(one) for one in found] == [1, 1]
+        assert found[0] != found[1]
+        paths.append(found[1][0])
+    assert len(set(paths)) == 3
+    again = connection(control_path_dir=str(tmp_path))
+    keep_alive(again)
+    assert paths[0] in command(again)
+
+
+def test_the_operator_s_own_path_of_connections_counts(tmp_path: Path) -> None:
+    found = connection(control_path=f"{tmp_path}/mine")
+    keep_alive(found)
+    assert f'ControlPath="{tmp_path}/mine"' in command(found)
 
 
 @pytest.mark.parametrize("option", ["ssh_args", "ssh_common_args", "ssh_extra_args"])
