@@ -83,6 +83,19 @@ def command(*words: str) -> str:
     return subprocess.run(argv, cwd=access.ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout
 
 
+def cable(device: str, plugged: bool) -> None:
+    """Plug a device's network cable in, or pull it out.
+
+    Not Docker's ``network disconnect``: with that the engine forgets the connections that are open, and gives what the
+    device sends on them afterwards another address (measured: an answer that was given meanwhile never arrives).
+    """
+    number = command("docker", "exec", f"{access.LAB.name}-{device}", "sh", "-c", "cat /sys/class/net/eth*/iflink")
+    ip = ["ip", "-netns", access.LAB.namespace]
+    listed = json.loads(subprocess.run([*ip, "-j", "link"], check=True, stdout=subprocess.PIPE, text=True).stdout)
+    (name,) = [one["ifname"] for one in listed if one["ifindex"] == int(number)]
+    subprocess.run([*ip, "link", "set", name, "up" if plugged else "down"], check=True)
+
+
 def until(what: Callable[[], bool], limit: float = 300.0) -> None:
     """Wait until something is so, of hosts that may not answer yet."""
     end = time.monotonic() + limit

@@ -25,7 +25,7 @@ from tests.demo import access
 from tests.demo.access import KUBECTL
 from tests.lab import images
 
-from .lab import CONTROL, DEVICE, FOLDER, INSIDE, App, Lab, command, docker_answers, published, until
+from .lab import CONTROL, DEVICE, FOLDER, INSIDE, App, Lab, cable, command, docker_answers, published, until
 from .run import ALONE, ECHO, LEDGER, say
 from .writer import Writer, following, numbers, request
 
@@ -90,13 +90,13 @@ def edge_without_power(*more: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def without_network(lab: Lab) -> Iterator[None]:
+def without_network() -> Iterator[None]:
     """The device has no network inside, and answers again afterwards; its apps go on."""
-    command("docker", "network", "disconnect", access.LAB.name, CONTAINER)
+    cable(DEVICE, plugged=False)
     try:
         yield
     finally:
-        command("docker", "network", "connect", "--ip", lab.address, access.LAB.name, CONTAINER)
+        cable(DEVICE, plugged=True)
     up()
 
 
@@ -296,7 +296,7 @@ class Loss:
     def partition(self) -> None:
         """The device loses its network only: the app goes on there, until the device can ask."""
         before, all_ = self._begin("partition")
-        with without_network(self.lab):
+        with without_network():
             self._lost("partition-lost")
             all_ += self._written_inside(max(all_) + 1)
         self._stopped_by_itself()
@@ -312,7 +312,7 @@ class Loss:
 
     def unheard(self) -> None:
         """The device loses its power, then its network, with an app that has no clients and no port to be asked at."""
-        for what, lost in (("power", without_power()), ("network", without_network(self.lab))):
+        for what, lost in (("power", without_power()), ("network", without_network())):
             log = f"{self.app.name}-{what}"
             self._moved("the app is on the device", "device", f"{log}-begin")
             self.check("the edge is made ready", self._standby(f"{log}-standby"), 0)

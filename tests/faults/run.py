@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -276,7 +276,9 @@ def _without(lab: Lab, case: Case, log: str, outcome: Outcome) -> None:
         outcome.wrong.append(f"without {case.taken} the app runs on both sides")
     undone = side.placement.get("phase") == "Settled" and side.device.get("phase") == "idle"
     if rc and undone and side.placement.get("owner") == OTHER[case.to]:
-        # It was called off: as before, without a further run.
+        # It was called off: as before, without a further run. What is prepared stays for the next move.
+        kept = [one for one in side.left if not one.startswith(f"/srv/{case.app.name}.kraf-")]
+        side = replace(side, left=kept)
         outcome.wrong += [f"called off: {one}" for one in problems(side, OTHER[case.to], case.app)]
         outcome.between += ", called off"
 

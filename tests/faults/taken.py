@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from tests.demo import access
 from tests.demo.access import KUBECTL
 
-from .lab import CONTROL, App, Lab, command, until
+from .lab import CONTROL, App, Lab, cable, command, until
 
 MANIFESTS = "/etc/kubernetes/manifests"
 ASIDE = "/etc/kubernetes/kube-apiserver.taken"
@@ -120,19 +120,11 @@ def _node_back(scene: Scene) -> None:
 
 
 def _no_network(scene: Scene) -> None:
-    command("docker", "network", "disconnect", access.LAB.name, f"{access.LAB.name}-{scene.lab.device}")
+    cable(scene.lab.device, plugged=False)
 
 
 def _network(scene: Scene) -> None:
-    command(
-        "docker",
-        "network",
-        "connect",
-        "--ip",
-        scene.lab.address,
-        access.LAB.name,
-        f"{access.LAB.name}-{scene.lab.device}",
-    )
+    cable(scene.lab.device, plugged=True)
     until(lambda: bool(access.ssh(scene.lab.device, "true; echo yes").strip()))
 
 

@@ -60,9 +60,7 @@ defaults
     option srvtcpka
     timeout client 24h
     timeout server 24h
-    # The last answer of a connection reaches its client also when the network is away for a minute: after this haproxy
-    # throws away what it has not sent, while the kernel, left to itself, tries for 100 s.
-    timeout client-fin 2m
+    timeout client-fin 30s
     timeout server-fin 30s
     timeout queue 1h
 """
