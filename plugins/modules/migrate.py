@@ -78,7 +78,8 @@ options:
         the edge is refused.
       - An API server that answers is told; one that does not learns of it from the next run that reaches both sides. It
         stops the app at the edge then, and keeps the data of there on the volume under another name.
-      - A cluster that comes back by itself starts the app again, beside the device's, until that run.
+      - A cluster that comes back by itself starts the app again, beside the device's, until that run, but for one whose
+        probe answers at the device's own port.
     type: str
     choices: ["", accept]
     default: ""

@@ -171,15 +171,20 @@ def ssh_arguments(connection: Any) -> list[str]:
 
 
 def keep_alive(connection: Any) -> None:
-    """Have ssh ask whether the device is there while a call goes on, unless the operator has said how it is to."""
+    """Have ssh ask whether the device is there while a call goes on, unless the operator has said how it is to.
+
+    Connections whose path the operator chose (``control_path``, ``ControlPath``) keep it: a call that goes by one that
+    another task has opened asks as that task told it to.
+    """
     given = ssh_arguments(connection)
     if given and not any("ServerAlive" in one for one in given):
         connection.set_option("ssh_extra_args", f"{given[-1]} {ALIVE}".strip())
         # One that another task has opened, and that is shared for a while, does not ask.
         if not connection.get_option("control_path"):
-            peer = "-".join(str(connection.get_option(one)) for one in ("host", "port", "remote_user"))
+            peer = "-".join(["kraf", *(str(connection.get_option(one)) for one in ("host", "port", "remote_user"))])
+            # As long as Ansible's own: the path of a socket has 107 bytes at most (unix(7)), and ssh needs 17 of them.
             name = hashlib.sha256(peer.encode()).hexdigest()[:10]
-            connection.set_option("control_path", f"%(directory)s/kraf-{name}")
+            connection.set_option("control_path", f"%(directory)s/{name}")
 
 
 def _own(host: str, name: str) -> str:

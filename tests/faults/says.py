@@ -17,11 +17,13 @@ import ssl
 import tarfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.demo import access
+from tests.demo.access import KUBECTL
 from tests.lab import steps
 
-from .lab import CONTROL, KUBECTL
+from .lab import CONTROL
 
 SOURCE = Path(__file__).parent / "says"
 REPOSITORY = "docker.io/kraf/says"
@@ -73,10 +75,11 @@ class Registry:
     def blob(self, repository: str, content: bytes, kind: str) -> dict[str, object]:
         """Store a layer or a configuration; how an image has to name it."""
         begun = self._send("POST", f"/v2/{repository}/blobs/uploads/")
-        path = str(begun.headers["Location"]).partition(self.address)[2]
+        # It may be given without the registry's address.
+        at = urlsplit(str(begun.headers["Location"]))
         found = _described(content, kind)
-        joint = "&" if "?" in path else "?"
-        self._send("PUT", f"{path}{joint}digest={found['digest']}", content, "application/octet-stream")
+        query = "&".join(filter(None, (at.query, f"digest={found['digest']}")))
+        self._send("PUT", f"{at.path}?{query}", content, "application/octet-stream")
         return found
 
     def _send(self, method: str, path: str, body: bytes = b"", kind: str = "") -> http.client.HTTPResponse:

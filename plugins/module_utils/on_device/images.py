@@ -14,6 +14,7 @@ import io
 import json
 import os
 import platform
+import re
 import tarfile
 import time
 from collections.abc import Mapping
@@ -32,6 +33,9 @@ ATTEMPTS = 6
 FAULTS = 3
 """Of what a registry answers with a fault of its own. Some pass: distribution 2.8.2 on files answers 500, "invalid
 checksum digest format", to who asks for a layer while another push writes its link in that repository (measured)."""
+
+# The second is how Docker says it when containerd keeps its images.
+_FAULT = re.compile(r"unexpected (HTTP status|status from [A-Z]+ request to \S+): 5\d\d\b", re.ASCII)
 
 FIRST_DELAY = 2.0
 """Seconds; doubled after each refusal. It is waited so long where the registry does not say how long it wants."""
@@ -325,11 +329,12 @@ def _wanted(name: str, login: Login) -> float | None:
 def _attempts(message: str) -> int:
     if _too_many(message):
         return ATTEMPTS
-    return FAULTS if "unexpected HTTP status: 5" in message else 1
+    return FAULTS if _FAULT.search(message) else 1
 
 
 def _too_many(message: str) -> bool:
-    return "toomanyrequests" in message or "429" in message
+    # A digest may have these digits.
+    return "toomanyrequests" in message or re.search(r"\b429\b", message) is not None
 
 
 def _send(

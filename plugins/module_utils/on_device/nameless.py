@@ -87,7 +87,8 @@ def _open(process: Path, device: bytes, here: Mapping[bytes, _Mounted]) -> list[
 
 def _mounts(process: Path, device: bytes) -> dict[bytes, _Mounted]:
     """Mounts of one file system that a process sees, by their numbers."""
-    rows = [line.split(b" ") for line in (process / "mountinfo").read_bytes().splitlines()]
+    # Of what ends a line for Python the kernel escapes the line feed alone.
+    rows = [line.split(b" ") for line in (process / "mountinfo").read_bytes().split(b"\n") if line]
     return {row[0]: _Mounted(*map(_plain, row[3:5])) for row in rows if row[2] == device}
 
 

@@ -62,7 +62,7 @@ def test_nothing_else_can_be_had_from_it(mover: Running) -> None:
 
 
 @pytest.mark.parametrize("how", ["boot", "watch"])
-def test_a_container_without_ports_stays_down_once_the_edge_has_taken_it_over(
+def test_mig_02_a_container_without_ports_stays_down_once_the_edge_has_taken_it_over(
     mover: Running, create: Create, tmp_path: Path, how: str
 ) -> None:
     (tmp_path / "results").mkdir()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,7 +16,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.catalog import records
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.placement import image
 from tests.demo import access
-from tests.faults import emulation
+from tests.faults import emulation, says
 from tests.faults.emulation import App, Emulation
 from tests.faults.lab import Lab
 from tests.integration import emulator
@@ -124,6 +125,23 @@ def test_an_app_that_cannot_be_taken_away_does_not_keep_the_others(
         hosts.emulation.run(MADE)
     assert hosts.played == ["says-arm64-absent", "says-both-absent", "says-index-absent"]
     assert len(hosts.emulation.wrong) == 1
+
+
+@pytest.mark.parametrize("address", ["", "http://10.0.0.2:5000", "http://mirror:5000"])
+@pytest.mark.parametrize(("query", "joint"), [("", "?"), ("?_state=x", "?_state=x&")])
+def test_a_layer_goes_where_the_registry_wants_it(
+    monkeypatch: pytest.MonkeyPatch, address: str, query: str, joint: str
+) -> None:
+    sent: list[tuple[str, str]] = []
+    begun = Mock(status=202, headers={"Location": f"{address}/v2/says/blobs/uploads/7{query}"})
+
+    def ask(_self: says.Registry, method: str, path: str, *_given: Any, **_more: Any) -> tuple[Any, bytes]:
+        sent.append((method, path))
+        return begun, b""
+
+    monkeypatch.setattr(says.Registry, "_ask", ask)
+    found = says.Registry("10.0.0.2:5000").blob("says", b"a layer", "kind")
+    assert sent[1:] == [("PUT", f"/v2/says/blobs/uploads/7{joint}digest={found['digest']}")]
 
 
 def test_a_kernel_without_registrations_is_told_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -143,7 +143,9 @@ def test_file_with_a_lock_is_named(here: Disk, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(("how", "why"), [("replace", "renamed over it"), ("unlink", "it was removed")])
-def test_open_file_that_lost_its_name_is_named(here: Disk, monkeypatch: pytest.MonkeyPatch, how: str, why: str) -> None:
+def test_dav_10_open_file_that_lost_its_name_is_named(
+    here: Disk, monkeypatch: pytest.MonkeyPatch, how: str, why: str
+) -> None:
     monkeypatch.setattr(mounts, "mounted", lambda path: True)
     file = Path(here.folder) / "below/one"
     (Path(here.folder) / "new").touch()

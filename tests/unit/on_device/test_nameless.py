@@ -31,14 +31,14 @@ def process(proc: Path, pid: str, mountinfo: str, **opened: tuple[str, int]) -> 
     for name in ("fd", "fdinfo"):
         (folder / name).mkdir(parents=True)
     (folder / "comm").write_text("hub\n")
-    (folder / "mountinfo").write_text(mountinfo)
+    (folder / "mountinfo").write_bytes(mountinfo.encode())
     for descriptor, (link, number) in opened.items():
         (folder / "fd" / descriptor).symlink_to(link)
         (folder / "fdinfo" / descriptor).write_text(f"pos:\t0\nflags:\t02\nmnt_id:\t{number}\nino:\t7\n")
 
 
 @pytest.mark.parametrize("how", ["renamed over", "removed"])
-def test_file_that_is_open_and_lost_its_name_is_found(tmp_path: Path, how: str) -> None:
+def test_dav_10_file_that_is_open_and_lost_its_name_is_found(tmp_path: Path, how: str) -> None:
     folder = tmp_path / "with \\ blank"
     (folder / "below").mkdir(parents=True)
     device = folder.stat().st_dev
@@ -65,6 +65,7 @@ def test_file_that_is_open_and_lost_its_name_is_found(tmp_path: Path, how: str) 
         ("77 60 0:52 /faces / rw - fuse x rw\n", "/b (deleted)", b"b"),
         ("77 60 0:52 /faces/only /only rw - fuse x rw\n", "/only (deleted)", b"only"),
         ("77 60 0:52 /faces /data rw - fuse x rw\n", "/data/b (deleted) (deleted)", b"b (deleted)"),
+        ("78 60 254:0 / /a\rb rw - ext4 x rw\n77 60 0:52 /faces /c\rd rw - fuse x rw\n", "/c\rd/b (deleted)", b"b"),
     ],
 )
 def test_path_is_told_as_the_device_has_it_wherever_a_container_has_the_folder(

@@ -130,7 +130,7 @@ SILENT = replace(
 )
 
 
-def test_an_app_without_ports_is_asked_for_by_what_stands_for_it(
+def test_mig_02_an_app_without_ports_is_asked_for_by_what_stands_for_it(
     engine: Docker, forwards: Forwards, edge: list[str], tmp_path: Path
 ) -> None:
     path = host_config(tmp_path)

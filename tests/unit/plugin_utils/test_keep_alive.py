@@ -50,6 +50,20 @@ def test_what_another_task_has_opened_is_not_shared(tmp_path: Path) -> None:
     assert paths[0] in command(again)
 
 
+def test_its_socket_has_room_where_ansible_s_own_has(tmp_path: Path) -> None:
+    """ssh ends with "too long for Unix domain socket" at a path that is longer."""
+    plain, asking = (connection(control_path_dir=str(tmp_path)) for _each in range(2))
+    keep_alive(asking)
+    own, ours = (re.findall(r'ControlPath="(\S+)"', command(one))[0] for one in (plain, asking))
+    assert len(ours) == len(own)
+
+
+def test_a_path_of_connections_in_the_operator_s_arguments_is_the_only_one() -> None:
+    found = connection(ssh_args="-o ControlPersist=60s -o ControlPath=/run/mine")
+    keep_alive(found)
+    assert [one for one in command(found).split() if "ControlPath" in one] == ["ControlPath=/run/mine"]
+
+
 def test_the_operator_s_own_path_of_connections_counts(tmp_path: Path) -> None:
     found = connection(control_path=f"{tmp_path}/mine")
     keep_alive(found)

@@ -130,8 +130,16 @@ def test_img_06_too_many_requests_are_tried_again_with_growing_delay(stub: Stub)
     assert slept == [2.0, 4.0]
 
 
-def test_what_a_registry_answers_with_a_fault_of_its_own_is_asked_again_twice(stub: Stub) -> None:
-    fault = (200, [{"error": "received unexpected HTTP status: 500 Internal Server Error"}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "received unexpected HTTP status: 500 Internal Server Error",
+        "unexpected status from PUT request to https://r:5000/v2/edge/blobs/uploads/7: 500 Internal Server Error",
+    ],
+    ids=["docker", "containerd"],
+)
+def test_what_a_registry_answers_with_a_fault_of_its_own_is_asked_again_twice(stub: Stub, said: str) -> None:
+    fault = (200, [{"error": said}])
     stub.answer("images", fault, fault, (200, {}))
     slept: list[float] = []
     images.push(NAME, NOBODY, 600, sleep=slept.append)
@@ -140,6 +148,17 @@ def test_what_a_registry_answers_with_a_fault_of_its_own_is_asked_again_twice(st
     with pytest.raises(KrafError, match="500 Internal Server Error"):
         images.push(NAME, NOBODY, 600, sleep=slept.append)
     assert slept == [2.0, 4.0, 2.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    "said", [f"no blob sha256:{'429' * 21}5", "unexpected status from GET request to https://r:500/v2/: 403 Forbidden"]
+)
+def test_what_does_not_pass_is_not_asked_again(stub: Stub, said: str) -> None:
+    stub.answer("images", (200, [{"error": said}]))
+    slept: list[float] = []
+    with pytest.raises(KrafError):
+        images.push(NAME, NOBODY, 600, sleep=slept.append)
+    assert slept == []
 
 
 def test_img_06_it_is_waited_as_long_as_the_registry_wants(stub: Stub, registry: list[float | None]) -> None:
