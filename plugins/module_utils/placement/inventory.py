@@ -16,7 +16,7 @@ from ..cluster.kinds import MIGRATION, PLACEMENT
 from ..core import names
 from ..manifests.labels import APP, DEVICE, DEVICE_UID, OURS
 from .outcome import Outcome, parsed
-from .records import KEEP_SECONDS, UNDONE, expired
+from .records import KEEP_SECONDS, PURGED, UNDONE, expired
 
 
 def placements(cluster: Cluster, device: str = "", app: str = "") -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def _row(item: Mapping[str, Any], moves: list[dict[str, Any]]) -> dict[str, Any]
         "overlap": bool(spec.get("overlap")),
         "lost": spec.get("lost") or "",
         "standby": _standby(spec, status),
-        "undone": _undone(moves),
+        "undone": _undone(moves, (item["metadata"].get("annotations") or {}).get(PURGED, "")),
         "phase": status.get("phase") or "Settled",
         "holder": status.get("holder") or "",
         "migrations": moves,
@@ -60,10 +60,10 @@ def _standby(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, An
     return {**known, "expired": expired(known)}
 
 
-def _undone(moves: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _undone(moves: Sequence[Mapping[str, Any]], purged: str) -> dict[str, Any]:
     """Of a last move that was undone, what it has copied is kept for the next one, and for how long."""
     last = next(iter(moves), {})
-    if last.get("result") != UNDONE or not last.get("finished"):
+    if last.get("result") != UNDONE or not last.get("finished") or last["finished"] <= purged:
         return {}
     expires = (parsed(last["finished"]) + timedelta(seconds=KEEP_SECONDS)).strftime(TIME)
     return {

@@ -27,6 +27,8 @@ KEEP_SECONDS = 7 * 86400.0
 RUNNING, DONE, UNDONE, FAILED = "Running", "Done", "Undone", "Failed"
 MESSAGE = 4000
 SLOT = "kraf.io/slot"
+PURGED = "kraf.io/purged"
+"""When copies that were not used were removed: of those of an earlier move nothing is kept."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,12 @@ class Records:
         return self._patch(placement, {"spec": {"tree": tree}, "status": {"standby": dict(standby)}})
 
     def forget(self, placement: Placement, tree: int) -> Placement:
-        """Nothing is kept ready any more; of the copies at the edge only this one is left, 0 is none."""
-        return self._patch(placement, {"spec": {"tree": tree}, "status": {"standby": None}})
+        """Nothing is kept any more; of the copies at the edge only this one is left, 0 is none."""
+        return self._patch(placement, {**_purged(), "spec": {"tree": tree}, "status": {"standby": None}})
+
+    def purged(self, placement: Placement) -> Placement:
+        """Copies that were not used are gone."""
+        return self._patch(placement, _purged())
 
     def close(self, placement: Placement, told: bool = True) -> Placement:
         """Nothing is left to be done; but a lost side that is still away is yet to be told."""
@@ -204,3 +210,7 @@ def _placement(found: Mapping[str, Any]) -> Placement:
 
 def _now() -> str:
     return datetime.now(timezone.utc).strftime(TIME)
+
+
+def _purged() -> dict[str, Any]:
+    return {"metadata": {"annotations": {PURGED: _now()}}}

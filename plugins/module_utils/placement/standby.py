@@ -91,9 +91,9 @@ class Standby(Walk):
         node = "" if job.app.data else str(job.placed.standby.get("node") or "")
         mover = steps.start_mover(node, workload.image, nodes(workload))
         steps.outrun()
-        if job.app.data:
-            # Each run has a number of its own: what failed ones have left would fill the volume.
-            mover.purge(job.placed.tree)
+        # Each run has a number of its own: what failed ones have left would fill the volume.
+        if job.app.data and mover.purge(job.placed.tree):
+            job.placement = self.records.purged(job.placed)
         job.data_bytes = job.device_bytes
         steps.begin("keep_ready")
 
@@ -164,5 +164,5 @@ class Abandon(Walk):
         if job.app.data and job.cluster.get(PERSISTENT_VOLUME_CLAIM, claim, self.records.namespace) is not None:
             purged = self.steps.start_mover(job.seen.node).purge(good)
             job.removed += [f"copy {tree} on the volume" for tree in purged]
-        if job.placed.standby or job.placed.tree != good:
+        if job.placed.standby or job.placed.tree != good or job.removed:
             job.placement = self.records.forget(job.placed, good)

@@ -12,7 +12,7 @@ from ansible_collections.kraf.edge.plugins.module_utils.cluster.kinds import MIG
 from ansible_collections.kraf.edge.plugins.module_utils.core.errors import KrafError
 from ansible_collections.kraf.edge.plugins.module_utils.manifests import namespace
 from ansible_collections.kraf.edge.plugins.module_utils.placement import inventory, portability, verdicts
-from ansible_collections.kraf.edge.plugins.module_utils.placement.records import DONE, Records
+from ansible_collections.kraf.edge.plugins.module_utils.placement.records import DONE, UNDONE, Records
 from ansible_collections.kraf.edge.plugins.module_utils.placement.verdicts import KEPT, LOST
 from tests.unit.placement.containers import APP, container
 
@@ -172,3 +172,15 @@ def test_a_copy_that_is_too_old_is_listed_as_such(records: Records, cluster: Clu
 def test_a_copy_of_an_earlier_ownership_is_worth_nothing(records: Records, cluster: Cluster, device: str) -> None:
     records.keep(records.create(False), 7, {**STANDBY, "epoch": 3})
     assert inventory.placements(cluster, device)[0]["standby"] == {}
+
+
+@pytest.mark.parametrize("how", ["purged", "forget"])
+def test_of_an_undone_move_nothing_is_listed_once_its_copy_is_removed(
+    records: Records, cluster: Cluster, device: str, how: str
+) -> None:
+    placed = records.create(False)
+    records.begin("edge", 2, "ann", [])
+    records.note(2, result=UNDONE, finished="2026-11-29T10:00:00Z")
+    assert inventory.placements(cluster, device)[0]["undone"]["to"] == "edge"
+    records.purged(placed) if how == "purged" else records.forget(placed, 0)
+    assert inventory.placements(cluster, device)[0]["undone"] == {}

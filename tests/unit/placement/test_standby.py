@@ -103,11 +103,13 @@ def test_copies_that_failed_runs_have_left_are_gone_before_another_one_is_made(
     steps: Any = walk.steps
     monkeypatch.setattr(steps, "wanted", Mock(workload=lambda *_given: WANTED))
     monkeypatch.setattr(steps, "start_mover", lambda *_given: spoken)
+    monkeypatch.setattr(walk, "records", Mock(purged=lambda placed: dataclasses.replace(placed, version="purged")))
     for name in ("outrun", "begin"):
         monkeypatch.setattr(steps, name, getattr(spoken, name))
     walk._perform[table.STANDBY_PREPARE]()
     assert [name for name, _args, _kwargs in spoken.mock_calls] == words
     assert all(given == ((7,), {}) for given in spoken.purge.call_args_list), "the good one stays"
+    assert walk.job.placed.version == ("purged" if app.data else ""), "nothing is listed any more as kept"
 
 
 def test_age_is_counted_in_seconds() -> None:
