@@ -189,7 +189,7 @@ options:
         elements: dict
         suboptions:
           name:
-            description: Name by which the other containers call it.
+            description: Name by which the other containers call it. C(app), C(gate), C(udp) and C(presence) are taken.
             type: str
             required: true
           container:
