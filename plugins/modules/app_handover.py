@@ -112,7 +112,7 @@ options:
     type: list
     elements: dict
     default: []
-    suboptions:
+    suboptions: &way
       port:
         description: Port of the device under which clients reach it.
         type: int
@@ -136,32 +136,12 @@ options:
         default: tcp
   presence:
     description:
-      - Of an app without ports, what answers at the edge in its place while its pod runs. No client is led there.
+      - Of an app without ports, what answers at the edge in its place while its pod runs. No client is led there, and
+        both ports are that of the answer.
     type: list
     elements: dict
     default: []
-    suboptions:
-      port:
-        description: Port of the answer.
-        type: int
-        required: true
-      container_port:
-        description: The same.
-        type: int
-        required: true
-      sni:
-        description: Its name at the door.
-        type: str
-        required: true
-      probe:
-        description: Path that is asked for; empty asks only whether the port is open.
-        type: str
-        default: ""
-      protocol:
-        description: What is spoken there.
-        type: str
-        choices: [tcp, udp]
-        default: tcp
+    suboptions: *way
   doors:
     description: Addresses of the doors, as C(ip:port).
     type: list

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..catalog.records import SERVICE, App
-from .relay import FIRST_PORT
+from .relay import FIRST_PORT, unprivileged
 
 CONTAINER = "presence"
 PORT = FIRST_PORT
@@ -46,13 +46,7 @@ def container(image: str, epoch: int) -> dict[str, Any]:
         "command": ["sh", "-c", SERVE, CONTAINER, str(epoch)],
         "ports": [{"containerPort": PORT, "protocol": "TCP"}],
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "runAsUser": 65534,
-            "runAsGroup": 65534,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": unprivileged(),
         "volumeMounts": [{"name": CONTAINER, "mountPath": _FOLDER}],
     }
 

@@ -173,11 +173,16 @@ def container(app: App, image: str) -> dict[str, Any]:
         "command": ["perl", "-e", PROGRAM, *(f"{tcp}:{udp}" for udp, tcp in found.items())],
         "ports": [{"containerPort": tcp, "protocol": "TCP"} for tcp in found.values()],
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "runAsUser": 65534,
-            "runAsGroup": 65534,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": unprivileged(),
+    }
+
+
+def unprivileged() -> dict[str, Any]:
+    """What a sidecar of the collection's may do: nothing but run and be spoken to, as nobody."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "runAsUser": 65534,
+        "runAsGroup": 65534,
+        "capabilities": {"drop": ["ALL"]},
     }

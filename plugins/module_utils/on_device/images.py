@@ -297,20 +297,18 @@ def _patiently(
 ) -> tuple[bytes, str]:
     """What Docker answered, and its error, if any. What may pass is asked again (``_attempts``)."""
     deadline = time.monotonic() + timeout
-    delay = FIRST_DELAY
-    attempt = 1
+    attempt = 0
     while True:
+        attempt += 1
         status, content = _send(method, path, b"", login.headers(), max(1.0, deadline - time.monotonic()), hear)
         error = _outcome(content)[0] if status == 200 else _message(content) or f"it answered {status}"
         if attempt >= _attempts(error):
             return content, error
         wanted = _wanted(name, login) if _too_many(error) else None
-        pause = delay if wanted is None else wanted
+        pause = FIRST_DELAY * 2 ** (attempt - 1) if wanted is None else wanted
         if time.monotonic() + pause > deadline:
             return content, error
         sleep(pause)
-        delay *= 2
-        attempt += 1
 
 
 def _wanted(name: str, login: Login) -> float | None:

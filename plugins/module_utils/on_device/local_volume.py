@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ..core import sizes
 from ..core.errors import KrafError
-from . import files, units
+from . import files, mountinfo, units
 from .run import check
 
 MIB = 2**20
@@ -242,13 +242,10 @@ def users(volume: LocalVolume) -> list[str]:
     """Where else it is mounted: one entry for each pod, by its uid."""
     if not volume.mount_point.is_mount():
         return []
-    number = os.stat(volume.mount_point).st_dev
-    mine = f"{os.major(number)}:{os.minor(number)}"
     found = set()
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields = line.split(" ")
-        place = fields[4].encode().decode("unicode_escape")
-        if fields[2] == mine and place != str(volume.mount_point):
+    for one in mountinfo.of(os.stat(volume.mount_point).st_dev):
+        place = os.fsdecode(one.point)
+        if place != str(volume.mount_point):
             pod = re.search(r"/pods/([0-9a-f-]{36})/", place)
             found.add(f"pod {pod.group(1)}" if pod else place)
     return sorted(found)

@@ -18,12 +18,11 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..core.coerce import printable
 from ..core.errors import KrafError
-from . import tree
+from . import mountinfo, tree
 
 TRUSTED = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "overlay")
 """tmpfs and what lies on other machines do not tell of every write."""
@@ -122,11 +121,5 @@ def _files(folder: bytes, below: bytes = b"") -> Iterator[tuple[bytes, Tuple]]:
 
 
 def file_system(folder: str) -> str:
-    """Type of the file system that a directory lies on, as /proc/self/mountinfo has it (proc(5)); empty if unknown."""
-    device = os.stat(folder).st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields = line.split()
-        if fields[2] == wanted:
-            return fields[fields.index("-") + 1]
-    return ""
+    """Type of the file system that a directory lies on; empty if unknown."""
+    return next((one.kind.decode() for one in mountinfo.of(os.stat(folder).st_dev)), "")

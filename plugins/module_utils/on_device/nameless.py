@@ -16,20 +16,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+
+from . import mountinfo
+from .mountinfo import Mounted
 
 PROC = Path("/proc")
 MARK = b" (deleted)"
-_ESCAPED = re.compile(rb"\\([0-7]{3})")
 _MOUNT = re.compile(rb"^mnt_id:\s*(\d+)$", re.MULTILINE)
 _GONE = (FileNotFoundError, ProcessLookupError)
-
-
-class _Mounted(NamedTuple):
-    """A line of mountinfo: which folder of the file system is mounted where."""
-
-    root: bytes
-    point: bytes
 
 
 @dataclass
@@ -49,12 +43,11 @@ def below(folder: str, device: int, proc: Path = PROC) -> Found:
         proc: where the kernel's tables are.
     """
     found = Found()
-    number = f"{os.major(device)}:{os.minor(device)}".encode()
-    here = _mounts(proc / "self", number)
+    here = _mounts(proc / "self", device)
     top = _path(os.fsencode(folder), here.values()).rstrip(b"/") + b"/"
     for process in (one for one in proc.iterdir() if one.name.isdecimal()):
         try:
-            every = [_path(path, [mount]) for path, mount in _open(process, number, here)]
+            every = [_path(path, [mount]) for path, mount in _open(process, device, here)]
         except _GONE:
             continue
         except OSError as error:
@@ -65,7 +58,7 @@ def below(folder: str, device: int, proc: Path = PROC) -> Found:
     return found
 
 
-def _open(process: Path, device: bytes, here: Mapping[bytes, _Mounted]) -> list[tuple[bytes, _Mounted]]:
+def _open(process: Path, device: int, here: Mapping[bytes, Mounted]) -> list[tuple[bytes, Mounted]]:
     """Files without a name that a process has open on a file system: where it sees them, and the mount."""
     lost = []
     for descriptor in os.listdir(process / "fd"):
@@ -85,24 +78,18 @@ def _open(process: Path, device: bytes, here: Mapping[bytes, _Mounted]) -> list[
     return [(path, mounted[number]) for path, number in lost if number in mounted]
 
 
-def _mounts(process: Path, device: bytes) -> dict[bytes, _Mounted]:
+def _mounts(process: Path, device: int) -> dict[bytes, Mounted]:
     """Mounts of one file system that a process sees, by their numbers."""
-    # Of what ends a line for Python the kernel escapes the line feed alone.
-    rows = [line.split(b" ") for line in (process / "mountinfo").read_bytes().split(b"\n") if line]
-    return {row[0]: _Mounted(*map(_plain, row[3:5])) for row in rows if row[2] == device}
+    return {one.number: one for one in mountinfo.of(device, process)}
 
 
-def _path(path: bytes, mounts: Iterable[_Mounted]) -> bytes:
+def _path(path: bytes, mounts: Iterable[Mounted]) -> bytes:
     """A path within its file system, of which any folder may be mounted where the path leads."""
     for one in sorted(mounts, key=lambda one: len(one.point), reverse=True):
         point = one.point.rstrip(b"/")
         if path == one.point or path.startswith(point + b"/"):
             return one.root.rstrip(b"/") + path[len(point) :]
     return path
-
-
-def _plain(text: bytes) -> bytes:
-    return _ESCAPED.sub(lambda found: bytes([int(found.group(1), 8)]), text)
 
 
 def _name(process: Path) -> str:
